@@ -1,0 +1,1 @@
+"""The operator: events -> queue -> observe -> plan -> apply."""

@@ -1,0 +1,105 @@
+"""What a plan may ask for: a closed set of actions, as values.
+
+A plan is a tuple of these, carried out in order by `cdi_operator.cluster.apply`. Planning again on the result must ask
+for nothing more: every action says what should be, not what to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Object = Mapping[str, Any]
+"""A Kubernetes object as its JSON."""
+
+
+@dataclass(frozen=True)
+class Ref:
+    """One object of the cluster. `uid`, when given, is a precondition: another object of that name is left alone."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str = ""
+    uid: str = ""
+
+    @classmethod
+    def of(cls, obj: Object) -> Ref:
+        meta = obj["metadata"]
+        return cls(obj["apiVersion"], obj["kind"], meta["name"], meta.get("namespace", ""), meta.get("uid", ""))
+
+
+@dataclass(frozen=True)
+class Create:
+    """Make an object that is not there. If it is by now, somebody was faster: the key is observed again."""
+
+    object: Object
+
+
+@dataclass(frozen=True)
+class Ensure:
+    """Server-side apply of the fields that we own (and of nothing else)."""
+
+    object: Object
+
+
+@dataclass(frozen=True)
+class PatchStatus:
+    """Merge patch of the status subresource: only the fields that differ."""
+
+    ref: Ref
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PatchMeta:
+    """Merge patch of metadata. A value of None removes the key; lists (finalizers, owners) are given whole.
+
+    `resource_version`, when given, is the version the decision was made on: a newer object is observed again first.
+    """
+
+    ref: Ref
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    finalizers: tuple[str, ...] | None = None
+    owner_references: tuple[Object, ...] | None = None
+    resource_version: str = ""
+
+
+@dataclass(frozen=True)
+class PatchSpec:
+    """Merge patch of the spec, made for one `resource_version`."""
+
+    ref: Ref
+    spec: Mapping[str, Any]
+    resource_version: str = ""
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Delete this very object (by uid, when the ref has one). Gone already is done."""
+
+    ref: Ref
+
+
+@dataclass(frozen=True)
+class Emit:
+    """An event about an object, for the user. Repetitions within an hour are counted on the first."""
+
+    ref: Ref
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+    component: str = "cdi-controller"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Look again after so many seconds, whatever happens in between."""
+
+    seconds: float
+
+
+Action = Create | Ensure | PatchStatus | PatchMeta | PatchSpec | Delete | Emit | Wait
+Plan = tuple[Action, ...]

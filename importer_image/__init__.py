@@ -1,0 +1,1 @@
+"""The worker: source -> decoder -> target, in one pass."""

@@ -1,0 +1,134 @@
+"""The contract between operator and worker: one `Job` goes in, one `Report` comes out, both small JSON documents.
+
+The job travels in the environment variable CDI_JOB; it names files for secrets and certificates, never their content.
+The report travels in the container's termination message, which Kubernetes cuts at 4096 bytes. Its first keys are
+those of the reference (spec 3.7), so that whoever parsed those still can; ours follow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+MESSAGE_LIMIT_BYTES = 4096
+IMPORT_COMPLETE = "Import Complete"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the bytes come from. `kind` decides which fields matter."""
+
+    kind: Literal["http", "blank"]
+    url: str = ""
+    secret_dir: str = ""
+    """Directory with files accessKeyId and secretKey: user and password of basic auth."""
+    ca_dirs: tuple[str, ...] = ()
+    """Directories in which every file is a bundle of PEM certificates to trust besides the system's."""
+    insecure: bool = False
+    headers: tuple[str, ...] = ()
+    """Extra request headers, each `Name: value`."""
+    secret_header_dirs: tuple[str, ...] = ()
+    """Directories in which every file holds one more header."""
+    checksum: str = ""
+    """`<algorithm>:<hex digest>` over the bytes as downloaded; empty for none."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the disk goes: `<path>/disk.img` in mode Filesystem, the device at `path` in mode Block."""
+
+    path: str
+    volume_mode: Literal["Filesystem", "Block"]
+    size_bytes: int
+    """What the user asked for. 0 means: as large as the image."""
+    overhead: str = "0"
+    """Share of a filesystem that its own structures may take (CDIConfig filesystemOverhead), a decimal."""
+    preallocate: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One transfer."""
+
+    source: Source
+    target: Target
+    content_type: Literal["kubevirt", "archive"] = "kubevirt"
+    owner_uid: str = ""
+    """Label of the progress metric: the uid of the object that asked for the import."""
+    connections: int = 4
+    metrics_port: int = 0
+    """Port of the HTTPS metrics server; 0 for none."""
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """Raises ValueError when the document is not a job."""
+        try:
+            raw = json.loads(text)
+            source: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in raw["source"].items()
+            }
+            rest = {key: value for key, value in raw.items() if key not in ("source", "target")}
+            return cls(source=Source(**source), target=Target(**raw["target"]), **rest)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a job: {error}") from error
+
+
+ErrorKind = Literal["", "transient", "permanent", "fatal"]
+"""transient: trying again may help. permanent: it will not, until the user changes something.
+fatal: permanent, and the reference gives up for good (a wrong checksum)."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a transfer ended."""
+
+    message: str
+    """IMPORT_COMPLETE, or the user's error text, beginning with `Unable to ...`."""
+    scratch_space_required: bool = False
+    preallocation_applied: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+    error: ErrorKind = ""
+    hint: str = ""
+    """What the user could do about the error."""
+    format: str = ""
+    virtual_size_bytes: int = 0
+    source_bytes: int = 0
+    written_bytes: int = 0
+    checksum: str = ""
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def succeeded(self) -> bool:
+        return not self.error and not self.scratch_space_required
+
+    def to_json(self) -> str:
+        """At most MESSAGE_LIMIT_BYTES; a longer message is cut in the middle, where the least is said."""
+        raw = {_camel(key): value for key, value in dataclasses.asdict(self).items() if value not in ("", {}, 0)}
+        text = json.dumps(raw, separators=(",", ":"))
+        excess = len(text.encode()) - MESSAGE_LIMIT_BYTES
+        if excess <= 0:
+            return text
+        keep = max(0, (len(self.message) - excess - 8) // 2)
+        if keep == 0:
+            raise ValueError(f"report of {len(text)} bytes does not fit into a termination message")
+        return dataclasses.replace(self, message=f"{self.message[:keep]} ... {self.message[-keep:]}").to_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        """Raises ValueError when the text is not a report (a container that died leaves its last log lines)."""
+        try:
+            raw: dict[str, Any] = json.loads(text)
+            known = {_camel(item.name): item.name for item in dataclasses.fields(cls)}
+            return cls(**{known[key]: value for key, value in raw.items() if key in known})
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"not a report: {error}") from error
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
