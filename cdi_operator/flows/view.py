@@ -6,9 +6,27 @@ A protocol, so that `observe` runs the same on the live cache and on a table of 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from cdi_operator.flows.actions import Object
+from cdi_operator.flows.actions import Object, Ref
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What the API server said when it turned down the last Create (or Ensure) of an object: a quota, a policy, a
+    value that it does not take.
+
+    A plan that sees it tells the user, and asks for the object again all the same: the applier holds that action back
+    until the next try is due, and lets the others through. Gone once the object exists.
+    """
+
+    ref: Ref
+    reason: str
+    """Reason of the API's status: Forbidden, Invalid, BadRequest; AlreadyExists when a stranger has the name."""
+    message: str
+    at: datetime
 
 
 class View(Protocol):
@@ -19,9 +37,13 @@ class View(Protocol):
     def all(self, kind: str) -> Iterable[Object]: ...
 
     def by(self, kind: str, index: str, value: str) -> Iterable[Object]:
-        """Objects of `kind` whose index `index` (see `cdi_operator.cluster.cache.INDICES`) has `value`."""
+        """Objects of `kind` whose index `index` (see `cdi_operator.cluster.indices.INDICES`) has `value`."""
         ...
 
     def progress(self, pod_uid: str) -> float | None:
         """Percent that a running worker pod last told of its transfer; None before the first answer."""
+        ...
+
+    def refusal(self, kind: str, name: str, namespace: str = "") -> Refusal | None:
+        """Why that object could not be created, when the last try was refused."""
         ...

@@ -1,0 +1,76 @@
+"""By what, besides its name, an object is found: the table behind `View.by`.
+
+A row is `kind: {index: values}`, where `values` gives every value under which an object of that kind is filed. All
+functions are pure and cheap: they run on every change of every object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from cdi_operator.flows.actions import Object
+from cdi_operator.flows.seen import controller
+
+Values = Callable[[Object], tuple[str, ...]]
+
+
+def owner(obj: Object) -> tuple[str, ...]:
+    """uid of the controlling owner."""
+    reference = controller(obj)
+    return (reference["uid"],) if reference else ()
+
+
+def uid(obj: Object) -> tuple[str, ...]:
+    return (obj["metadata"]["uid"],)
+
+
+def source(claim: Object) -> tuple[str, ...]:
+    """`<kind>/<namespace>/<name>` of the population source that a claim names, ours or forklift's (spec 4.1).
+
+    A reference into another namespace is not reconciled, so it is not filed.
+    """
+    reference = claim["spec"].get("dataSourceRef") or {}
+    ours = reference.get("apiGroup") in ("cdi.kubevirt.io", "forklift.cdi.kubevirt.io")
+    if not ours or reference.get("namespace"):
+        return ()
+    return (f"{reference['kind']}/{claim['metadata']['namespace']}/{reference['name']}",)
+
+
+def claim_of_volume(volume: Object) -> tuple[str, ...]:
+    reference = volume["spec"].get("claimRef")
+    return (f"{reference['namespace']}/{reference['name']}",) if reference else ()
+
+
+def class_when_available(volume: Object) -> tuple[str, ...]:
+    """Storage class of a volume that nobody claimed yet."""
+    available = (volume.get("status") or {}).get("phase") == "Available"
+    return (volume["spec"].get("storageClassName") or "",) if available else ()
+
+
+def phase(obj: Object) -> tuple[str, ...]:
+    """status.phase; the empty string while unset."""
+    return ((obj.get("status") or {}).get("phase") or "",)
+
+
+def involved(event: Object) -> tuple[str, ...]:
+    """uid of the object an event is about, and its `<namespace>/<name>`."""
+    about = event["involvedObject"]
+    return (about.get("uid", ""), f"{about.get('namespace', '')}/{about.get('name', '')}")
+
+
+def mounted_claims(pod: Object) -> tuple[str, ...]:
+    """`<namespace>/<name>` of every claim a pod mounts."""
+    namespace = pod["metadata"]["namespace"]
+    volumes = pod["spec"].get("volumes") or ()
+    claims = (volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume)
+    return tuple(f"{namespace}/{name}" for name in claims)
+
+
+INDICES: Mapping[str, Mapping[str, Values]] = {
+    "DataVolume": {"uid": uid, "owner": owner, "phase": phase},
+    "Event": {"involved": involved},
+    "PersistentVolume": {"claim": claim_of_volume, "class": class_when_available},
+    "PersistentVolumeClaim": {"uid": uid, "owner": owner, "data-source": source},
+    "Pod": {"owner": owner, "claim": mounted_claims},
+    "VolumeImportSource": {"owner": owner},
+}

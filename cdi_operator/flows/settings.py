@@ -1,0 +1,21 @@
+"""What the installer decided, as the flows may read it. Where the values come from is the wiring's business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The same for the whole life of a controller (spec 8.2); what may change at run time is in CDI and CDIConfig."""
+
+    namespace: str
+    """Where the controller is installed: leases, and the secrets and ConfigMaps of the installation."""
+    importer_image: str
+    pull_policy: str = "IfNotPresent"
+    verbosity: int = 1
+    """`-v` of the worker pods, as CDI's users know it: 1 is terse, 3 tells of every step."""
+    part_of: str = ""
+    """Label app.kubernetes.io/part-of of everything we create; empty for none."""
+    version: str = ""
+    """Label app.kubernetes.io/version of everything we create; empty for none."""

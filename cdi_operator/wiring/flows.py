@@ -1,0 +1,31 @@
+"""What a flow is to the machinery that drives it.
+
+A flow is a package under `cdi_operator.flows` with two pure functions:
+
+    observe(view: View, key: Key) -> State | None        everything the decision needs; None: nothing to do for this key
+    plan(state: State, settings: Settings, now: datetime) -> Plan
+
+`key` is (namespace, name) of the object that the flow looks after; the namespace of a cluster-scoped one is empty.
+`now` is aware, in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cdi_operator.flows.actions import Plan
+from cdi_operator.flows.seen import Key
+from cdi_operator.flows.settings import Settings
+from cdi_operator.flows.view import View
+
+
+@dataclass(frozen=True)
+class Flow:
+    name: str
+    observe: Callable[[View, Key], Any]
+    plan: Callable[[Any, Settings, datetime], Plan]
+    workers: int = 4
+    """Keys of this flow that are worked on at the same time."""
