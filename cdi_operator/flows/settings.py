@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cdi_operator.api import annotations as names
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -19,3 +21,14 @@ class Settings:
     """Label app.kubernetes.io/part-of of everything we create; empty for none."""
     version: str = ""
     """Label app.kubernetes.io/version of everything we create; empty for none."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The recommended labels of everything that we create (spec 3.2)."""
+        recommended = {
+            names.MANAGED_BY: names.MANAGED_BY_CONTROLLER,
+            names.RECOMMENDED_COMPONENT: names.RECOMMENDED_COMPONENT_STORAGE,
+            names.PART_OF: self.part_of,
+            names.VERSION: self.version,
+        }
+        return {key: value for key, value in recommended.items() if value}

@@ -1,0 +1,60 @@
+"""What the installation says to every flow: CDIConfig `config`, storage classes and their drivers (spec 1.5, 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cdi_operator.flows.seen import StorageClass
+from cdi_operator.flows.view import View
+
+DEFAULT_OVERHEAD = "0.06"
+HONOUR_WAIT = "HonorWaitForFirstConsumer"
+CLAIM_ADOPTION = "DataVolumeClaimAdoption"
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """CDIConfig, read. Before it exists every field has the reference's default."""
+
+    feature_gates: frozenset[str] = frozenset()
+    pod_resources: Mapping[str, Any] = field(default_factory=dict)
+    pull_secrets: tuple[Mapping[str, str], ...] = ()
+    preallocation: bool = False
+    global_overhead: str = DEFAULT_OVERHEAD
+    class_overhead: Mapping[str, str] = field(default_factory=dict)
+
+    def overhead(self, storage_class: str) -> str:
+        """Share of a filesystem of that class that a disk may not use, a decimal."""
+        return self.class_overhead.get(storage_class, self.global_overhead)
+
+    @property
+    def honours_wait(self) -> bool:
+        return HONOUR_WAIT in self.feature_gates
+
+
+def defaults(view: View) -> Defaults:
+    config = view.get("CDIConfig", "config") or {}
+    spec, status = config.get("spec") or {}, config.get("status") or {}
+    overhead = status.get("filesystemOverhead") or {}
+    return Defaults(
+        feature_gates=frozenset(spec.get("featureGates") or ()),
+        pod_resources=status.get("defaultPodResourceRequirements") or {},
+        pull_secrets=tuple(status.get("imagePullSecrets") or ()),
+        preallocation=bool(status.get("preallocation")),
+        global_overhead=overhead.get("global") or DEFAULT_OVERHEAD,
+        class_overhead=overhead.get("storageClass") or {},
+    )
+
+
+def storage_class(view: View, name: str) -> StorageClass | None:
+    found = view.get("StorageClass", name) if name else None
+    if found is None:
+        return None
+    return StorageClass(
+        name=name,
+        provisioner=found["provisioner"],
+        waits_for_consumer=found.get("volumeBindingMode") == "WaitForFirstConsumer",
+        has_driver=view.get("CSIDriver", found["provisioner"]) is not None,
+    )

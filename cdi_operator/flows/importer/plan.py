@@ -1,0 +1,110 @@
+"""What a claim with import annotations needs next: its worker pod made, followed, replaced or taken away.
+
+The pod is made once the claim is bound: a pod that comes earlier only makes the kubelet back off. The one exception is
+a claim that binds when its first consumer is scheduled and is to be bound at once: there our pod is that consumer.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cdi_operator.api import annotations as names
+from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan
+from cdi_operator.flows.importer.objects import importer_pod, unsupported
+from cdi_operator.flows.importer.state import State
+from cdi_operator.flows.importer.words import told
+from cdi_operator.flows.seen import Worker
+from cdi_operator.flows.settings import Settings
+
+QUOTA = "exceeded quota"
+
+
+def plan(state: State, settings: Settings, now: datetime) -> Plan:
+    claim, worker = state.claim, state.worker
+    if claim.deleting:
+        return remove(worker)
+    if claim.finished or claim.annotations.get(names.FATAL_ERROR) == "true" or claim.phase == "Lost":
+        return () if keeps_pod(state) else remove(worker)
+    if kind := unsupported(claim):
+        return told_on_claim(
+            state, "SourceNotSupported", f"source {kind!r} with this content is not supported by this release"
+        )
+    if worker is None:
+        return start(state, settings)
+    if worker.phase == "Failed":
+        return (*follow(state, worker), Delete(worker.ref))
+    return follow(state, worker)
+
+
+def start(state: State, settings: Settings) -> Plan:
+    if not may_start(state):
+        return ()
+    pod = importer_pod(state, settings)
+    if state.refusal is None:
+        return (Create(pod),)
+    reason = "ErrExceededQuota" if QUOTA in state.refusal.message else "ErrStartingPod"
+    text = (
+        f"Error starting pod '{pod['metadata']['name']}': "
+        "For more information, request access to cdi-deploy logs from your sysadmin"
+    )
+    return (*told_on_claim(state, reason, f"{text}: {state.refusal.message}"), Create(pod))
+
+
+def may_start(state: State) -> bool:
+    """Spec 2.5: a claim that waits for its first consumer is left waiting, unless it is to be bound at once."""
+    claim = state.claim
+    if claim.bound:
+        return True
+    waits = state.storage_class is not None and state.storage_class.waits_for_consumer
+    at_once = names.IMMEDIATE_BIND in claim.annotations or not state.defaults.honours_wait
+    return waits and at_once and names.SELECTED_NODE not in claim.annotations
+
+
+def follow(state: State, worker: Worker) -> Plan:
+    """Writes the pod's fate on the claim, where the DataVolume and the clients read it (spec 3.1)."""
+    claim = state.claim
+    fate = told(worker)
+    restarts = max(worker.restarts, int(claim.annotations.get(names.POD_RESTARTS) or "0"))
+    wanted = {
+        names.IMPORT_POD_NAME: worker.ref.name,
+        names.POD_PHASE: fate.phase,
+        names.POD_RESTARTS: str(restarts),
+        names.POD_READY: _bool(worker.ready),
+        names.POD_SCHEDULABLE: _bool(worker.schedulable),
+        names.RUNNING: _bool(worker.running),
+        names.RUNNING_MESSAGE: fate.message,
+        names.RUNNING_REASON: fate.reason,
+        **({names.FATAL_ERROR: "true"} if fate.fatal else {}),
+        **({names.PREALLOCATION_APPLIED: "true"} if fate.preallocated else {}),
+    }
+    annotations = {key: value for key, value in wanted.items() if claim.annotations.get(key) != value}
+    labels = {key: value for key, value in fate.labels.items() if key not in claim.labels}
+    if not annotations and not labels:
+        return ()
+    return (PatchMeta(claim.ref, annotations=annotations, labels=labels),)
+
+
+def told_on_claim(state: State, reason: str, message: str) -> Plan:
+    """Why there is no worker: a condition for the DataVolume and an event for whoever looks at the claim."""
+    claim = state.claim
+    wanted = {
+        names.RUNNING: "false",
+        names.RUNNING_MESSAGE: message,
+        names.RUNNING_REASON: reason,
+    }
+    changes = {key: value for key, value in wanted.items() if claim.annotations.get(key) != value}
+    if not changes:
+        return ()
+    return (PatchMeta(claim.ref, annotations=changes), Emit(claim.ref, "Warning", reason, message, "import-controller"))
+
+
+def remove(worker: Worker | None) -> Plan:
+    return () if worker is None or worker.deleting else (Delete(worker.ref),)
+
+
+def keeps_pod(state: State) -> bool:
+    return state.claim.annotations.get(names.POD_RETAIN) == "true"
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"

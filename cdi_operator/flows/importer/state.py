@@ -1,0 +1,23 @@
+"""What the importer flow knows about one claim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdi_operator.flows.defaults import Defaults
+from cdi_operator.flows.seen import Claim, StorageClass, Worker
+from cdi_operator.flows.view import Refusal
+
+
+@dataclass(frozen=True)
+class State:
+    claim: Claim
+    storage_class: StorageClass | None
+    worker: Worker | None
+    refusal: Refusal | None
+    """Why the API server would not make the pod."""
+    defaults: Defaults
+    owner_uid: str
+    """Label of the progress metric: the DataVolume behind the claim, else the claim that the user made."""
+    pod_labels: dict[str, str]
+    """Labels of the claim that the user made: its pods carry them too."""

@@ -1,0 +1,64 @@
+"""Reads what `plan` needs to know about one claim with a VolumeImportSource."""
+
+from __future__ import annotations
+
+from cdi_operator.flows.actions import Ref
+from cdi_operator.flows.defaults import storage_class
+from cdi_operator.flows.populate.state import State, Volume
+from cdi_operator.flows.seen import Claim, Key, claim, happenings
+from cdi_operator.flows.view import View
+from cdi_operator.storage.names import prime_name
+
+GROUP = "cdi.kubevirt.io"
+KIND = "VolumeImportSource"
+
+
+def observe(view: View, key: Key) -> State | None:
+    namespace, name = key
+    target = claim(view.get("PersistentVolumeClaim", name, namespace))
+    source_name = import_source(target) if target else ""
+    if target is None or not source_name:
+        return None
+    hidden = prime_name(target.ref.uid)
+    prime = claim(view.get("PersistentVolumeClaim", hidden, namespace))
+    if prime is not None and prime.owner_uid != target.ref.uid:
+        prime = None
+    source = view.get(KIND, source_name, namespace)
+    events = happenings(view.by("Event", "involved", prime.ref.uid)) if prime else ()
+    return State(
+        target=target,
+        source=source["spec"] if source else None,
+        storage_class=storage_class(view, target.storage_class),
+        prime=prime,
+        volume=volume(view, prime),
+        percent=percent(view, prime),
+        news=next((event for event in events if event.reason != "ClaimMisbound"), None),
+        refusal=view.refusal("PersistentVolumeClaim", hidden, namespace),
+    )
+
+
+def import_source(target: Claim) -> str:
+    """Name of the VolumeImportSource that the claim asks for. Another namespace's is not honoured (spec 4.1)."""
+    wanted = target.spec.get("dataSourceRef") or {}
+    if wanted.get("apiGroup") != GROUP or wanted.get("kind") != KIND:
+        return ""
+    if wanted.get("namespace") not in (None, "", target.ref.namespace):
+        return ""
+    return str(wanted.get("name", ""))
+
+
+def volume(view: View, prime: Claim | None) -> Volume | None:
+    found = view.get("PersistentVolume", prime.volume_name) if prime and prime.volume_name else None
+    if found is None:
+        return None
+    return Volume(
+        ref=Ref.of({"apiVersion": "v1", "kind": "PersistentVolume", **found}),
+        resource_version=found["metadata"]["resourceVersion"],
+        claim_uid=(found["spec"].get("claimRef") or {}).get("uid", ""),
+    )
+
+
+def percent(view: View, prime: Claim | None) -> float | None:
+    pods = view.by("Pod", "owner", prime.ref.uid) if prime else ()
+    told = (view.progress(pod["metadata"]["uid"]) for pod in pods)
+    return next((value for value in told if value is not None), None)

@@ -1,0 +1,40 @@
+"""What the populate flow knows about one claim that waits for its content.
+
+`target` is the claim that the user sees; `prime` the hidden claim on which the work is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cdi_operator.flows.actions import Ref
+from cdi_operator.flows.seen import Claim, Happening, StorageClass
+from cdi_operator.flows.view import Refusal
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The PersistentVolume behind the hidden claim."""
+
+    ref: Ref
+    resource_version: str
+    claim_uid: str
+    """uid of the claim that it belongs to."""
+
+
+@dataclass(frozen=True)
+class State:
+    target: Claim
+    source: Mapping[str, Any] | None
+    """spec of the VolumeImportSource, None while there is none."""
+    storage_class: StorageClass | None
+    prime: Claim | None
+    volume: Volume | None
+    percent: float | None
+    """How much of the transfer is done, None before the worker says so."""
+    news: Happening | None
+    """The latest event about the hidden claim."""
+    refusal: Refusal | None
+    """Why the API server would not make the hidden claim."""

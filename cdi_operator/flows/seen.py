@@ -1,0 +1,193 @@
+"""Core objects as the flows see them: the few fields that decisions are made on, out of a claim's or a pod's JSON.
+
+A claim is a PersistentVolumeClaim, a volume a PersistentVolume, a worker the pod that moves the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from cdi_operator.api import annotations as names
+from cdi_operator.flows.actions import Object, Ref
+from cdi_operator.storage.quantity import parse_quantity
+
+Key = tuple[str, str]
+"""Namespace and name; the namespace of a cluster-scoped object is empty."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    ref: Ref
+    resource_version: str
+    annotations: Mapping[str, str]
+    labels: Mapping[str, str]
+    spec: Mapping[str, Any]
+    phase: str
+    owner_uid: str
+    """uid of the controlling owner, empty when nobody controls it."""
+    owner_name: str
+    deleting: bool
+    finalizers: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.ref.name
+
+    @property
+    def bound(self) -> bool:
+        return self.phase == "Bound"
+
+    @property
+    def block(self) -> bool:
+        return bool(self.spec.get("volumeMode") == "Block")
+
+    @property
+    def storage_class(self) -> str:
+        return str(self.spec.get("storageClassName") or "")
+
+    @property
+    def volume_name(self) -> str:
+        return str(self.spec.get("volumeName") or "")
+
+    @property
+    def requested_bytes(self) -> int:
+        return parse_quantity(self.spec.get("resources", {}).get("requests", {}).get("storage", "0"))
+
+    @property
+    def finished(self) -> bool:
+        """The worker is done with it, and no further checkpoint is to come."""
+        stages = names.CHECKPOINT_CURRENT in self.annotations and names.CHECKPOINT_DONE not in self.annotations
+        return self.annotations.get(names.POD_PHASE) == "Succeeded" and not stages
+
+
+def claim(obj: Object | None) -> Claim | None:
+    if obj is None:
+        return None
+    meta = obj["metadata"]
+    owner = controller(obj) or {}
+    return Claim(
+        ref=Ref.of({"apiVersion": "v1", "kind": "PersistentVolumeClaim", **obj}),
+        resource_version=meta.get("resourceVersion", ""),
+        annotations=meta.get("annotations") or {},
+        labels=meta.get("labels") or {},
+        spec=obj.get("spec") or {},
+        phase=(obj.get("status") or {}).get("phase", "Pending"),
+        owner_uid=owner.get("uid", ""),
+        owner_name=owner.get("name", ""),
+        deleting="deletionTimestamp" in meta,
+        finalizers=tuple(meta.get("finalizers") or ()),
+    )
+
+
+def controller(obj: Object) -> Object | None:
+    """The owner reference that has `controller: true`."""
+    return next((owner for owner in obj["metadata"].get("ownerReferences") or () if owner.get("controller")), None)
+
+
+@dataclass(frozen=True)
+class StorageClass:
+    name: str
+    provisioner: str
+    waits_for_consumer: bool
+    has_driver: bool
+    """A CSIDriver object of the provisioner's name exists."""
+
+    @property
+    def in_tree(self) -> bool:
+        return self.provisioner.startswith("kubernetes.io/")
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A pod that fills a claim, as far as its first container tells."""
+
+    ref: Ref
+    phase: str
+    restarts: int
+    ready: bool
+    deleting: bool
+    schedulable: bool
+    running: bool
+    waiting_reason: str
+    waiting_message: str
+    last_words: str
+    """Termination message of the container, of the last time that it ended."""
+    exit_code: int | None
+    image: str
+    node: str
+
+
+def worker(obj: Object | None) -> Worker | None:
+    if obj is None:
+        return None
+    status = obj.get("status") or {}
+    first: Mapping[str, Any] = next(iter(status.get("containerStatuses") or ()), {})
+    state = first.get("state") or {}
+    ended = state.get("terminated") or (first.get("lastState") or {}).get("terminated") or {}
+    waiting = state.get("waiting") or {}
+    conditions = status.get("conditions") or ()
+    return Worker(
+        ref=Ref.of({"apiVersion": "v1", "kind": "Pod", **obj}),
+        phase=status.get("phase", "Pending"),
+        restarts=first.get("restartCount", 0),
+        ready=bool(first.get("ready")),
+        deleting="deletionTimestamp" in obj["metadata"],
+        schedulable=not any(c["type"] == "PodScheduled" and c.get("reason") == "Unschedulable" for c in conditions),
+        running="running" in state,
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
+        last_words=ended.get("message", ""),
+        exit_code=ended.get("exitCode"),
+        image=first.get("image") or obj["spec"]["containers"][0]["image"],
+        node=obj.get("spec", {}).get("nodeName", ""),
+    )
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event that somebody else reported about an object."""
+
+    reason: str
+    message: str
+    type: Literal["Normal", "Warning"]
+    at: str
+
+
+def happenings(events: Any) -> tuple[Happening, ...]:
+    """Events, the newest first."""
+    seen = (
+        Happening(
+            event.get("reason", ""),
+            event.get("message", ""),
+            "Warning" if event.get("type") == "Warning" else "Normal",
+            last_seen(event),
+        )
+        for event in events
+    )
+    return tuple(sorted(seen, key=lambda event: event.at, reverse=True))
+
+
+def last_seen(event: Object) -> str:
+    series = (event.get("series") or {}).get("lastObservedTime")
+    stamp = series or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    return str(stamp or "")
+
+
+def timestamp(now: datetime) -> str:
+    """As Kubernetes writes it: RFC 3339 in whole seconds, UTC."""
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def owner_reference(ref: Ref) -> dict[str, Any]:
+    """Makes `ref` the controlling owner: what it owns goes when it goes."""
+    return {
+        "apiVersion": ref.api_version,
+        "kind": ref.kind,
+        "name": ref.name,
+        "uid": ref.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
