@@ -7,10 +7,8 @@ holds, so that the arithmetic is exact; a block volume has overhead "0".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from math import ceil
-from typing import Any
 
 from cdi_operator.storage.quantity import QuantityError, max_quantity
 
@@ -19,6 +17,7 @@ MIB = 1 << 20
 
 DEFAULT_OVERHEAD = "0.06"
 NO_OVERHEAD = "0"
+"""Of a block volume."""
 
 
 def round_down(value: int, multiple: int) -> int:
@@ -50,12 +49,3 @@ def at_least(request: str, minimum: str | None) -> str:
         return max_quantity(request, minimum) if minimum else request
     except QuantityError:
         return request
-
-
-def overhead_of(config: Mapping[str, Any] | None, storage_class: str | None, volume_mode: str | None) -> str:
-    """The overhead of a claim, from the CDIConfig `config`: that of its class, else the global one (spec 4.7)."""
-    if volume_mode == "Block":
-        return NO_OVERHEAD
-    configured = ((config or {}).get("status") or {}).get("filesystemOverhead") or {}
-    per_class = configured.get("storageClass") or {}
-    return str(per_class.get(storage_class or "") or configured.get("global") or DEFAULT_OVERHEAD)

@@ -54,20 +54,5 @@ def test_minimum_size(request_, minimum, wanted):
     assert sizes.at_least(request_, minimum) == wanted
 
 
-CONFIG = {"status": {"filesystemOverhead": {"global": "0.1", "storageClass": {"nfs": "0", "local": "0.2"}}}}
-
-
-@pytest.mark.parametrize(
-    ("config", "storage_class", "volume_mode", "wanted"),
-    [
-        (CONFIG, "local", "Filesystem", "0.2"),
-        (CONFIG, "nfs", None, "0"),
-        (CONFIG, "unheard-of", "Filesystem", "0.1"),
-        (CONFIG, None, "Filesystem", "0.1"),
-        (CONFIG, "local", "Block", "0"),
-        ({"status": {}}, "local", "Filesystem", VECTORS["defaultOverhead"]),
-        (None, "local", "Filesystem", VECTORS["defaultOverhead"]),
-    ],
-)
-def test_overhead_of(config, storage_class, volume_mode, wanted):
-    assert sizes.overhead_of(config, storage_class, volume_mode) == wanted
+def test_default_overhead():
+    assert VECTORS["defaultOverhead"] == sizes.DEFAULT_OVERHEAD
