@@ -31,7 +31,7 @@ def observe(view: View, key: Key) -> State | None:
 
 
 def wants_import(claim: Claim) -> bool:
-    """Spec 3.1: either annotation makes the claim ours, whoever wrote it; but a population's target is not worked on."""
+    """Spec 3.1: either annotation makes the claim ours, whoever wrote it; but not on a population's target."""
     if claim.annotations.get(names.USE_POPULATOR) == "true":
         return False
     return names.ENDPOINT in claim.annotations or names.SOURCE in claim.annotations

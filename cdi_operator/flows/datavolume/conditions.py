@@ -1,0 +1,99 @@
+"""The conditions Bound, Ready and Running of a DataVolume (spec 2.4).
+
+Clients compare type, status and reason exactly, and look for the message inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from cdi_operator.api import annotations as names
+from cdi_operator.api import reasons
+from cdi_operator.flows.datavolume.state import State
+from cdi_operator.flows.seen import Claim, timestamp
+
+
+@dataclass(frozen=True)
+class Condition:
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why the claim could not be made or taken: the reason and the text for condition and event."""
+
+    reason: str
+    message: str
+    also: tuple[str, ...] = ()
+    """Further events with the same reason."""
+
+
+def conditions(state: State, phase: str, trouble: Trouble | None) -> tuple[Condition, ...]:
+    running = running_condition(state.claim)
+    return bound_condition(state, trouble), ready_condition(phase, running, trouble), running
+
+
+def bound_condition(state: State, trouble: Trouble | None) -> Condition:
+    claim = state.claim
+    if trouble is not None:
+        return Condition("Bound", "False", trouble.reason, trouble.message)
+    if claim is None:
+        return Condition("Bound", "False", reasons.NOT_FOUND, "No PVC found")
+    if claim.phase == "Lost":
+        return Condition("Bound", "False", reasons.CLAIM_LOST, "Claim Lost")
+    if claim.bound:
+        return Condition("Bound", "True", reasons.BOUND, f"PVC {claim.name} Bound")
+    reason, message = pending_because(state, claim)
+    pending = f"PVC {claim.name} Pending"
+    return Condition("Bound", "False", reason, f"target {pending} and {message}" if message else pending)
+
+
+def pending_because(state: State, claim: Claim) -> tuple[str, str]:
+    """What is known about a pending claim: its populator's word, else the latest event about itself."""
+    if message := claim.annotations.get(names.BOUND_MESSAGE):
+        return claim.annotations.get(names.BOUND_REASON) or reasons.PENDING, message
+    if state.news is not None and state.news.type == "Warning":
+        return reasons.PENDING, state.news.message
+    return reasons.PENDING, ""
+
+
+def running_condition(claim: Claim | None) -> Condition:
+    if claim is None:
+        return Condition("Running", "False")
+    note = claim.annotations.get
+    status = {"true": "True", "false": "False"}.get(note(names.RUNNING, ""), "Unknown")
+    return Condition("Running", status, note(names.RUNNING_REASON, ""), note(names.RUNNING_MESSAGE, ""))
+
+
+def ready_condition(phase: str, running: Condition, trouble: Trouble | None) -> Condition:
+    if trouble is not None and trouble.reason == reasons.ERR_EXCEEDED_QUOTA:
+        return Condition("Ready", "False", trouble.reason, trouble.message)
+    if phase == "Succeeded":
+        return Condition("Ready", "True")
+    if phase == "Unknown":
+        return Condition("Ready", "Unknown")
+    return Condition("Ready", "False", reasons.TRANSFER_RUNNING if running.status == "True" else "")
+
+
+def stamped(now: datetime, wanted: Iterable[Condition], before: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+    """The conditions with their times: of the last change of status, and of the last change of the words."""
+    known = {old["type"]: old for old in before}
+    return [_stamped(timestamp(now), condition, known.get(condition.type)) for condition in wanted]
+
+
+def _stamped(now: str, condition: Condition, old: Mapping[str, str] | None) -> dict[str, str]:
+    said = {"type": condition.type, "status": condition.status}
+    words = {"reason": condition.reason, "message": condition.message}
+    same_words = old is not None and all(old.get(key, "") == value for key, value in words.items())
+    same_status = old is not None and old.get("status") == condition.status
+    return {
+        **said,
+        **{key: value for key, value in words.items() if value},
+        "lastHeartbeatTime": old["lastHeartbeatTime"] if old and same_words and same_status else now,
+        "lastTransitionTime": old["lastTransitionTime"] if old and same_status else now,
+    }

@@ -1,0 +1,74 @@
+"""Why a DataVolume is in its phase: tables, and code only for what does not fit one (spec 2.2, 2.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cdi_operator.api import annotations as names
+from cdi_operator.api import reasons
+from cdi_operator.flows.datavolume.state import State
+from cdi_operator.flows.seen import Claim
+
+
+@dataclass(frozen=True)
+class Step:
+    """A phase, and the event that tells of it when it is new."""
+
+    phase: str
+    reason: str = ""
+    message: str = ""
+    """With `%s` for the claim's name."""
+    type: Literal["Normal", "Warning"] = "Normal"
+
+
+IMPORT: dict[str, Step] = {
+    # what the worker pod is at -> what the DataVolume shows
+    "": Step("ImportScheduled"),
+    "Pending": Step("ImportScheduled", reasons.IMPORT_SCHEDULED, "Import into %s scheduled"),
+    "Running": Step("ImportInProgress", reasons.IMPORT_IN_PROGRESS, "Import into %s in progress"),
+    "Failed": Step("ImportScheduled", reasons.IMPORT_FAILED, "Failed to import into PVC %s", "Warning"),
+    "Succeeded": Step("Succeeded", reasons.IMPORT_SUCCEEDED, "Successfully imported into PVC %s"),
+}
+FATAL = Step("Failed", reasons.IMPORT_FAILED, "Failed to import into PVC %s", "Warning")
+LOST = Step("Failed", reasons.ERR_CLAIM_LOST, "PVC %s lost", "Warning")
+UNBOUND_PHASES = ("", "Pending", "WaitForFirstConsumer", "PendingPopulation", "Unknown")
+
+
+def step(state: State) -> Step:
+    """Where the DataVolume is."""
+    claim, phase = state.claim, state.volume.phase
+    if claim is None:
+        return Step(phase or "Pending")
+    match claim.phase:
+        case "Lost":
+            return LOST
+        case "Pending":
+            return while_pending(state, claim)
+        case "Bound":
+            return import_step(state, claim) or Step("PVCBound" if phase in UNBOUND_PHASES else phase)
+        case _:
+            return Step("Unknown")
+
+
+def while_pending(state: State, claim: Claim) -> Step:
+    if state.waits_for_consumer:
+        return Step("PendingPopulation" if state.populates else "WaitForFirstConsumer")
+    if not state.populates:
+        return Step("Pending")
+    if claim.finished:
+        return Step(state.volume.phase or "ImportScheduled")
+    current = "" if state.volume.phase in (*UNBOUND_PHASES, "Succeeded") else state.volume.phase
+    return import_step(state, claim) or Step(current or "Pending")
+
+
+def import_step(state: State, claim: Claim) -> Step | None:
+    """By the worker pod; None before there is one on a bound claim (spec 2.3, precondition)."""
+    if claim.finished:
+        return IMPORT["Succeeded"]
+    worked_on = state.prime if state.populates else claim
+    if worked_on is None or not worked_on.bound or names.IMPORT_POD_NAME not in worked_on.annotations:
+        return None
+    if claim.annotations.get(names.FATAL_ERROR) == "true":
+        return FATAL
+    return IMPORT.get(claim.annotations.get(names.POD_PHASE, ""), IMPORT[""])

@@ -1,0 +1,70 @@
+"""What a DataVolume needs next: its claim, what fills the claim, and its status.
+
+A claim that somebody else owns is never touched. The claim is made once, whole; everything later happens on it through
+the importer and populate flows, and comes back here as annotations (spec 2.2).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cdi_operator.api import annotations as names
+from cdi_operator.api import reasons
+from cdi_operator.flows.actions import Create, Delete, PatchMeta, Plan, Ref
+from cdi_operator.flows.datavolume.claim import InvalidClaimError, claim_object, claim_spec, import_source
+from cdi_operator.flows.datavolume.conditions import Trouble
+from cdi_operator.flows.datavolume.state import State
+from cdi_operator.flows.datavolume.status import tell
+from cdi_operator.flows.settings import Settings
+from cdi_operator.storage.names import import_source_name
+
+QUOTA = "exceeded quota"
+
+
+def plan(state: State, settings: Settings, now: datetime) -> Plan:
+    if state.volume.deleting:
+        return ()
+    if state.volume.import_kind is None:
+        kind = next(iter(state.volume.source), "none")
+        text = f"a DataVolume with source {kind!r} is not supported by this release"
+        return tell(state, Trouble("SourceNotSupported", text), now)
+    if state.claim is None:
+        return make_claim(state, settings, now)
+    if state.claim.deleting:
+        text = f'Resource "{state.claim.name}" marked for deletion'
+        return tell(state, Trouble(reasons.ERR_RESOURCE_MARKED_FOR_DELETION, text), now)
+    if state.foreign:
+        text = f'Resource "{state.claim.name}" already exists and is not managed by DataVolume'
+        return tell(state, Trouble(reasons.ERR_RESOURCE_EXISTS, text), now)
+    return (*population_source(state, settings), *tell(state, None, now))
+
+
+def make_claim(state: State, settings: Settings, now: datetime) -> Plan:
+    try:
+        spec = claim_spec(state)
+    except InvalidClaimError as error:
+        return tell(state, Trouble(reasons.ERR_CLAIM_NOT_VALID, str(error), error.more), now)
+    make = (*decision(state), *population_source(state, settings), Create(claim_object(state, spec, settings)))
+    if state.refusal is None:
+        return make
+    quota = QUOTA in state.refusal.message
+    reason = reasons.ERR_EXCEEDED_QUOTA if quota else reasons.ERR_CLAIM_NOT_VALID
+    return (*tell(state, Trouble(reason, state.refusal.message), now), *make)
+
+
+def decision(state: State) -> Plan:
+    """The flow is chosen once, and written down: a CSI driver that comes or goes later changes nothing (spec 4.1)."""
+    if names.USE_POPULATOR in state.volume.annotations:
+        return ()
+    return (PatchMeta(state.volume.ref, annotations={names.USE_POPULATOR: "true" if state.populates else "false"}),)
+
+
+def population_source(state: State, settings: Settings) -> Plan:
+    """The VolumeImportSource is there exactly as long as the claim is not filled."""
+    filled = state.claim is not None and state.claim.bound and state.claim.finished
+    if state.populates and not filled and not state.has_source:
+        return (Create(import_source(state, settings)),)
+    if filled and state.has_source:
+        ref = state.volume.ref
+        return (Delete(Ref(ref.api_version, "VolumeImportSource", import_source_name(ref.uid), ref.namespace)),)
+    return ()

@@ -1,0 +1,103 @@
+"""What the DataVolume flow knows about one DataVolume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cdi_operator.api import annotations as names
+from cdi_operator.flows.actions import Ref
+from cdi_operator.flows.defaults import Defaults
+from cdi_operator.flows.seen import Claim, Happening, StorageClass
+from cdi_operator.flows.sources import import_kind
+from cdi_operator.flows.view import Refusal
+
+
+@dataclass(frozen=True)
+class DataVolume:
+    ref: Ref
+    annotations: Mapping[str, str]
+    labels: Mapping[str, str]
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any]
+    deleting: bool
+
+    @property
+    def phase(self) -> str:
+        return str(self.status.get("phase") or "")
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        return self.spec.get("source") or {}
+
+    @property
+    def import_kind(self) -> str | None:
+        return import_kind(self.source)
+
+    @property
+    def content_type(self) -> str:
+        return self.spec.get("contentType") or "kubevirt"
+
+
+@dataclass(frozen=True)
+class PropertySet:
+    """One row of a StorageProfile: modes that the storage can do together, in order of preference (spec 1.4)."""
+
+    access_modes: tuple[str, ...]
+    volume_mode: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a StorageProfile advises."""
+
+    property_sets: tuple[PropertySet, ...] = ()
+    minimum_size: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    volume: DataVolume
+    claim: Claim | None
+    prime: Claim | None
+    """The hidden claim, while the population is on its way."""
+    has_source: bool
+    """The VolumeImportSource of this DataVolume exists."""
+    storage_class: StorageClass | None
+    """The class that the claim names, or the default for a claim that names none."""
+    profile: Profile
+    free_volumes: tuple[PropertySet, ...]
+    """Modes of the available volumes of the class that the claim names, when no such class object exists."""
+    defaults: Defaults
+    percent: float | None
+    """How much of a transfer right onto the claim is done, None before the worker says so."""
+    news: Happening | None
+    """The latest event about the claim itself."""
+    refusal: Refusal | None
+    """Why the API server would not make the claim."""
+
+    @property
+    def populates(self) -> bool:
+        """The flow through a hidden claim, as decided when the DataVolume was first seen (spec 4.1)."""
+        decided = self.volume.annotations.get(names.USE_POPULATOR)
+        if decided is not None:
+            return decided == "true"
+        return self.storage_class is not None and self.storage_class.has_driver
+
+    @property
+    def foreign(self) -> bool:
+        """A claim of that name exists and is somebody else's."""
+        return self.claim is not None and self.claim.owner_uid != self.volume.ref.uid
+
+    @property
+    def waits_for_consumer(self) -> bool:
+        """Nothing will bind the claim until a pod that uses it is scheduled, and nobody asked for more (spec 2.5)."""
+        claim, kind = self.claim, self.storage_class
+        if claim is None or kind is None or not kind.waits_for_consumer:
+            return False
+        if names.IMMEDIATE_BIND in claim.annotations:
+            return False
+        if self.populates:
+            return names.SELECTED_NODE not in claim.annotations
+        return self.defaults.honours_wait

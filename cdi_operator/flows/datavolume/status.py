@@ -1,0 +1,100 @@
+"""The status of a DataVolume and the events that tell what is new in it (spec 2.2 updateStatus, 2.3, 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from cdi_operator.api import annotations as names
+from cdi_operator.api import reasons
+from cdi_operator.flows.actions import Emit, PatchStatus, Plan
+from cdi_operator.flows.datavolume.conditions import Condition, Trouble, conditions, stamped
+from cdi_operator.flows.datavolume.phases import Step, step
+from cdi_operator.flows.datavolume.state import State
+
+COMPONENT = "datavolume-import-controller"
+NOT_KNOWN = "N/A"
+DONE = "100.0%"
+
+
+def tell(state: State, trouble: Trouble | None, now: datetime) -> Plan:
+    """Patches the status where it differs, then says what changed."""
+    volume = state.volume
+    old = volume.status
+    at = step(state) if trouble is None else held_up(volume.phase, trouble)
+    wanted = conditions(state, at.phase, trouble)
+    before = old.get("conditions") or ()
+    new = {
+        "phase": at.phase,
+        "progress": progress(state, at.phase),
+        "restartCount": restarts(state),
+        "claimName": state.claim.name if state.claim and not state.foreign else None,
+        "conditions": stamped(now, wanted, before),
+    }
+    changes = {key: value for key, value in new.items() if (old.get(key) or None) != (value or None)}
+    if not changes:
+        return ()
+    return (PatchStatus(volume.ref, changes), *events(state, at, wanted, before, trouble))
+
+
+def held_up(phase: str, trouble: Trouble) -> Step:
+    """A quota may be raised, so the DataVolume is waiting; otherwise its phase says nothing new."""
+    return Step("Pending" if trouble.reason == reasons.ERR_EXCEEDED_QUOTA else phase)
+
+
+def progress(state: State, phase: str) -> str:
+    """Two decimals and a percent sign; 100 only once the data is all there."""
+    said = str(state.volume.status.get("progress") or NOT_KNOWN)
+    claim = state.claim
+    if phase == "Succeeded":
+        return DONE if claim is not None and claim.finished else said
+    if claim is None:
+        return NOT_KNOWN
+    if state.populates:
+        told = claim.annotations.get(names.POPULATOR_PROGRESS, "")
+        return told if told and told != DONE else NOT_KNOWN if said == DONE else said
+    if state.percent is None or state.percent >= 100:
+        return NOT_KNOWN if said == DONE else said
+    return f"{state.percent:.2f}%"
+
+
+def restarts(state: State) -> int:
+    """Only ever grows."""
+    counted = state.claim.annotations.get(names.POD_RESTARTS, "0") if state.claim else "0"
+    return max(int(counted or "0"), int(state.volume.status.get("restartCount") or 0))
+
+
+def events(
+    state: State, at: Step, wanted: tuple[Condition, ...], before: Any, trouble: Trouble | None
+) -> tuple[Emit, ...]:
+    volume = state.volume
+    known: Mapping[str, Mapping[str, str]] = {old["type"]: old for old in before}
+    bound, ready, running = wanted
+    said: list[Emit] = []
+    if trouble is not None and differs(bound, known):
+        said += [emit(state, "Warning", trouble.reason, text) for text in (trouble.message, *trouble.also)]
+    elif differs(bound, known) and (bound.status == "True" or "Bound" in known):
+        said.append(emit(state, "Normal", bound.reason, bound.message))
+    if at.reason and at.phase != volume.phase:
+        said.append(emit(state, at.type, at.reason, at.message % (state.claim.name if state.claim else "")))
+    if complains(state, ready, running) and running.message != known.get("Running", {}).get("message", ""):
+        said.append(emit(state, "Warning", running.reason, running.message))
+    return tuple(said)
+
+
+def complains(state: State, ready: Condition, running: Condition) -> bool:
+    """The worker is not running, and its words are for the user's eyes (spec 2.4, condition events)."""
+    at_work = state.populates or (state.claim is not None and state.claim.bound)
+    quiet = running.reason in (reasons.COMPLETED, reasons.SCRATCH_SPACE_REQUIRED)
+    return at_work and ready.status == "False" and running.status == "False" and bool(running.message) and not quiet
+
+
+def differs(condition: Condition, known: Mapping[str, Mapping[str, str]]) -> bool:
+    old = known.get(condition.type, {})
+    now = (condition.status, condition.reason, condition.message)
+    return (old.get("status", ""), old.get("reason", ""), old.get("message", "")) != now
+
+
+def emit(state: State, kind: Any, reason: str, message: str) -> Emit:
+    return Emit(state.volume.ref, kind, reason, message, COMPONENT)
