@@ -1,0 +1,208 @@
+"""Loop devices: how a file becomes a block device, asked of the kernel directly.
+
+The kernel is the only record of what is attached: nothing is remembered here, so a killed driver forgets nothing.
+Every device is found by the file behind it. Direct I/O keeps a volume's pages from being cached twice, once for the
+device and once for its file (seen: 800 MiB into a new ext4 in 0.4 s instead of 1.7 s).
+
+Source of the constants: linux/loop.h.
+"""
+
+import errno
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fcntl import ioctl
+from pathlib import Path
+
+from devcluster.errors import DevclusterError
+
+CONTROL = "/dev/loop-control"
+
+_SET_STATUS64, _GET_STATUS64, _SET_CAPACITY, _CONFIGURE, _CLEAR = 0x4C04, 0x4C05, 0x4C07, 0x4C0A, 0x4C01
+_CONTROL_REMOVE, _CONTROL_GET_FREE = 0x4C81, 0x4C82
+_READ_ONLY, _AUTOCLEAR, _DIRECT_IO = 1, 4, 16
+
+# struct loop_info64: device, inode, rdevice, offset, sizelimit; number, encryption (2), flags; names, key, init.
+_INFO = struct.Struct("=5Q4I64s64s32s2Q")
+_FLAGS_FIELD = 8
+# struct loop_config: fd, block size, info, eight reserved words.
+_CONFIG_HEAD = struct.Struct("=2I")
+_CONFIG_TAIL = bytes(64)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """An attached loop device; `backing` is the path of its file as the kernel knows it."""
+
+    number: int
+    backing: str
+    read_only: bool
+
+    @property
+    def device(self) -> str:
+        return f"/dev/loop{self.number}"
+
+    @property
+    def device_number(self) -> int:
+        major, minor = map(int, Path(f"/sys/block/loop{self.number}/dev").read_text().split(":"))
+        return os.makedev(major, minor)
+
+
+def attached() -> list[Loop]:
+    """Every loop device of this machine that has a file behind it."""
+    found = []
+    for name in os.listdir("/sys/block"):
+        if name.startswith("loop") and (loop := _read(int(name.removeprefix("loop")))):
+            found.append(loop)
+    return found
+
+
+def find(image: Path, *, read_only: bool = False) -> Loop | None:
+    """The device that `image` (an absolute path without symbolic links) is attached to, if any."""
+    wanted = (str(image), read_only)
+    return next((loop for loop in attached() if (loop.backing, loop.read_only) == wanted), None)
+
+
+def attach(image: Path, *, read_only: bool = False) -> Loop:
+    """Attach `image` until `detach`; what is attached already is returned, and stays even if it was about to go."""
+    number, device = _hold(image, read_only) or _configure(image, _READ_ONLY if read_only else 0)
+    try:
+        # A detach while somebody had it open has only left word that the last one to close it takes it down.
+        _clear_autoclear(device)
+    finally:
+        os.close(device)
+    return Loop(number, str(image), read_only)
+
+
+@contextmanager
+def held(image: Path) -> Iterator[Loop]:
+    """Attach `image` for the length of the block; a filesystem mounted from it meanwhile keeps it until its unmount."""
+    number, device = _hold(image, read_only=False) or _configure(image, _AUTOCLEAR)
+    try:
+        yield Loop(number, str(image), read_only=False)
+    finally:
+        os.close(device)
+
+
+def detach(loop: Loop) -> None:
+    """Detach `loop` now, or when the last one that has it open closes it."""
+    with _opened(loop.number) as device:
+        try:
+            ioctl(device, _CLEAR)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+
+
+def grow(loop: Loop) -> None:
+    """Give the device the size that its file has now."""
+    with _opened(loop.number) as device:
+        ioctl(device, _SET_CAPACITY)
+
+
+def flush(loop: Loop) -> None:
+    """Bring what was written to the device into its file."""
+    with _opened(loop.number) as device:
+        os.fsync(device)
+
+
+def forget_unused(number: int) -> None:
+    """Remove the free device `number` again if it is one that the kernel did not start with."""
+    if number < int(Path("/sys/module/loop/parameters/max_loop").read_text()):
+        return
+    control = _open_control()
+    try:
+        ioctl(control, _CONTROL_REMOVE, number)
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.ENODEV):
+            raise
+    finally:
+        os.close(control)
+
+
+def _read(number: int) -> Loop | None:
+    sysfs = Path(f"/sys/block/loop{number}")
+    try:
+        backing = (sysfs / "loop/backing_file").read_text().rstrip("\n")
+        return Loop(number, backing, (sysfs / "ro").read_text().strip() == "1") if backing else None
+    except OSError:
+        return None
+
+
+def _hold(image: Path, read_only: bool) -> tuple[int, int] | None:
+    """The device that `image` is attached to, opened: from then on it cannot be detached under our hands."""
+    if (found := find(image, read_only=read_only)) is None:
+        return None
+    device = _open_device(found.number)
+    if _read(found.number) == found:
+        return found.number, device
+    os.close(device)
+    return None
+
+
+def _configure(image: Path, flags: int) -> tuple[int, int]:
+    """Attach `image` to a free device: its number, and a file descriptor that the caller closes."""
+    backing = os.open(image, (os.O_RDONLY if flags & _READ_ONLY else os.O_RDWR) | os.O_CLOEXEC)
+    control = _open_control()
+    try:
+        while True:
+            number = ioctl(control, _CONTROL_GET_FREE)
+            try:
+                return number, _configure_device(number, backing, flags)
+            except OSError as error:
+                # Between question and answer somebody else took this device, or removed it: ask for another one.
+                if error.errno not in (errno.EBUSY, errno.ENXIO, errno.ENOENT, errno.ENODEV):
+                    raise
+    finally:
+        os.close(control)
+        os.close(backing)
+
+
+def _configure_device(number: int, backing: int, flags: int) -> int:
+    device = _open_device(number)
+    try:
+        info = _INFO.pack(0, 0, 0, 0, 0, 0, 0, 0, flags | _DIRECT_IO, b"", b"", b"", 0, 0)
+        ioctl(device, _CONFIGURE, _CONFIG_HEAD.pack(backing, 0) + info + _CONFIG_TAIL)
+        return device
+    except BaseException:
+        os.close(device)
+        raise
+
+
+def _clear_autoclear(device: int) -> None:
+    info = list(_INFO.unpack(ioctl(device, _GET_STATUS64, bytes(_INFO.size))))
+    if info[_FLAGS_FIELD] & _AUTOCLEAR:
+        info[_FLAGS_FIELD] &= ~_AUTOCLEAR
+        ioctl(device, _SET_STATUS64, _INFO.pack(*info))
+
+
+@contextmanager
+def _opened(number: int) -> Iterator[int]:
+    device = _open_device(number)
+    try:
+        yield device
+    finally:
+        os.close(device)
+
+
+def _open_device(number: int) -> int:
+    path = f"/dev/loop{number}"
+    if not os.path.exists(path):
+        # Where /dev is no devtmpfs (a container) nobody makes the node of a device beyond the first few.
+        os.mknod(path, 0o660 | stat.S_IFBLK, Loop(number, "", False).device_number)
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EROFS):
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        raise
+
+
+def _open_control() -> int:
+    try:
+        return os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise DevclusterError(f"{CONTROL} is not there: load the kernel's loop devices with `modprobe loop`") from None
