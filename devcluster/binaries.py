@@ -1,0 +1,92 @@
+"""The cluster's programs, built once from the pinned Go modules and kept outside the checkout.
+
+No Kubernetes server comes from a package manager, but all of it builds from the Go module proxy. The cache key is a
+digest of everything that decides what comes out, so a changed pin builds anew and a second checkout builds nothing.
+"""
+
+import hashlib
+import shutil
+import subprocess
+from collections import deque
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from devcluster import pause, toolchain
+from devcluster.errors import DevclusterError
+from devcluster.layout import CACHE, PAUSE_IMAGE, SOURCE
+from devcluster.progress import Bar
+from devcluster.shell import run
+
+BUILD = SOURCE / "build"
+MODULES = {BUILD: ("tool", "./pause"), BUILD / "csi-sanity": ("tool",)}
+KUBERNETES_VERSION = "v1.36.3"
+VERSION_PACKAGE = "k8s.io/component-base/version"
+LINK_FLAGS = " ".join(
+    [
+        "-s -w",
+        f"-X {VERSION_PACKAGE}.gitVersion={KUBERNETES_VERSION}",
+        *(f"-X {VERSION_PACKAGE}.{name}={number}" for name, number in (("gitMajor", 1), ("gitMinor", 36))),
+    ]
+)
+SNAPSHOT_CLIENT = "github.com/kubernetes-csi/external-snapshotter/client/v8"
+SNAPSHOT_KINDS = ("volumesnapshotclasses", "volumesnapshotcontents", "volumesnapshots")
+
+
+def directory() -> Path:
+    """Where the programs of these pins are, or would be."""
+    digest = hashlib.sha256(LINK_FLAGS.encode())
+    for module in MODULES:
+        for path in (module / "go.mod", module / "go.sum"):
+            digest.update(path.read_bytes())
+    digest.update((BUILD / "pause" / "main.go").read_bytes())
+    return CACHE / digest.hexdigest()[:16]
+
+
+def ensure() -> Path:
+    """Build what is not built yet. The result has bin/ (programs), crds/ (of snapshots) and pause.tar (an image)."""
+    home = directory()
+    if home.exists():
+        return home
+    go = toolchain.ensure(BUILD / "go.mod")
+    partial = home.with_suffix(".partial")
+    (partial / "bin").mkdir(parents=True, exist_ok=True)
+    (partial / "crds").mkdir(exist_ok=True)
+    for module, targets in MODULES.items():
+        build(go, module, targets, partial / "bin")
+    (partial / "bin" / "server").rename(partial / "bin" / "etcd")
+    pause.write_archive(partial / "bin" / "pause", PAUSE_IMAGE, partial / "pause.tar")
+    client = run([go, "list", "-m", "-f", "{{.Dir}}", SNAPSHOT_CLIENT], env=toolchain.environment(), cwd=BUILD).strip()
+    for kind in SNAPSHOT_KINDS:
+        shutil.copy(Path(client, "config", "crd", f"snapshot.storage.k8s.io_{kind}.yaml"), partial / "crds")
+    partial.rename(home)
+    return home
+
+
+def build(go: Path, module: Path, targets: tuple[str, ...], output: Path) -> None:
+    """Download, compile and link one module's programs into `output`, showing how far it is."""
+    zips = sum(1 for line in (module / "go.sum").read_text().splitlines() if "/go.mod h1:" not in line)
+    list_packages = [str(go), "list", "-deps", *targets]
+    packages = _follow(list_packages, module, Bar("downloading Go modules", zips), counted="go: downloading")
+    flags = ["-v", "-trimpath", "-ldflags", LINK_FLAGS, "-o", f"{output}/", *targets]
+    label = "building csi-sanity" if module.name == "csi-sanity" else f"building Kubernetes {KUBERNETES_VERSION}"
+    _follow([str(go), "build", *flags], module, Bar(label, len(packages)), counted="")
+
+
+def _follow(argv: list[str], module: Path, bar: Bar, counted: str) -> list[str]:
+    """Run Go, move `bar` by one for each line of its error output that starts with `counted`; return its output's lines."""
+    with TemporaryFile("w+") as output:
+        with subprocess.Popen(
+            argv, cwd=module, env=toolchain.environment(), stdout=output, stderr=subprocess.PIPE, text=True
+        ) as child:
+            assert child.stderr
+            done, last = 0, deque[str](maxlen=15)
+            for line in child.stderr:
+                last.append(line.rstrip())
+                done += line.startswith(counted)
+                bar.show(done, line.strip())
+        output.seek(0)
+        printed = output.read().splitlines()
+    if child.returncode != 0:
+        raise DevclusterError("\n".join([f"`{' '.join(argv[:3])}` failed in {module}:", *last]))
+    bar.finish()
+    return printed

@@ -1,0 +1,138 @@
+"""What a cluster leaves on a machine, found by what it is attached to and taken away: pods, mounts, loops, files.
+
+Nothing is found by a program's name: processes are found by our mark or by the pods' cgroups, mounts and loop devices
+by lying below our directories.
+"""
+
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from devcluster import processes
+from devcluster.configs import CNI_NETWORK
+from devcluster.errors import DevclusterError
+from devcluster.layout import DATA, RUN
+from devcluster.shell import run
+
+CGROUPS = Path("/sys/fs/cgroup")
+PODS_CGROUP = "kubepods"
+OURS = (str(DATA), str(RUN))
+# Paths that kubelet, the shims and libcni use whatever they are told.
+DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
+CONTAINER_LOGS = Path("/var/log/containers")
+CNI_RESULTS = Path("/var/lib/cni/results")
+SHIM_SOCKETS = Path("/run/containerd/s")
+
+
+def everything() -> None:
+    """Take away all that is left when the cluster's own processes have been stopped; nothing to do is success."""
+    _until_none(lambda: [*processes.marked(), *pod_processes()], processes.kill, "processes")
+    unmount(mounts(Path("/proc/self/mountinfo").read_text()))
+    detach_loops()
+    cgroups()
+    outside_files()
+    for path in (DATA, RUN):
+        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            raise DevclusterError(f"{path} cannot be removed: something still uses it (see `fuser -vm {path}`)")
+
+
+def pod_cgroups() -> list[Path]:
+    """The top cgroup of all pods in each hierarchy: one with cgroup v2, one a controller with v1."""
+    return [path for path in (CGROUPS / PODS_CGROUP, *sorted(CGROUPS.glob(f"*/{PODS_CGROUP}"))) if path.is_dir()]
+
+
+def pod_processes() -> set[int]:
+    """Every process of every pod."""
+    found: set[int] = set()
+    for top in pod_cgroups():
+        for directory, _, _ in os.walk(top):
+            with suppress(OSError):
+                found.update(int(pid) for pid in Path(directory, "cgroup.procs").read_text().split())
+    return found
+
+
+def mounts(mountinfo: str, below: Iterable[str] = OURS) -> list[str]:
+    """Mount points below our directories, the last mounted first (field 5 of /proc/self/mountinfo, octal escapes)."""
+    points = [line.split()[4].encode().decode("unicode_escape") for line in mountinfo.splitlines()]
+    return [point for point in reversed(points) if any(point == top or point.startswith(f"{top}/") for top in below)]
+
+
+def unmount(points: Iterable[str]) -> None:
+    """Unmount each; a busy one is detached and goes when its last user does."""
+    for point in points:
+        with suppress(DevclusterError):
+            run(["umount", point])
+            continue
+        if os.path.ismount(point):
+            run(["umount", "--lazy", point])
+
+
+def loops() -> dict[str, str]:
+    """Loop devices whose file lies below our directories: device to file."""
+    listed = run(["losetup", "--list", "--json", "--output", "NAME,BACK-FILE"])
+    devices = json.loads(listed)["loopdevices"] if listed.strip() else []
+    return {device["name"]: device["back-file"] for device in devices if (device["back-file"] or "").startswith(OURS)}
+
+
+def detach_loops() -> None:
+    """Detach our loop devices; the kernel finishes a detach when the last user closes the device."""
+    _until_none(loops, lambda devices: [run(["losetup", "--detach", device]) for device in devices], "loop devices")
+
+
+def cgroups() -> None:
+    """Remove the pods' cgroups, leaves first."""
+    for top in pod_cgroups():
+        for directory in _leaves_first(top):
+            with suppress(FileNotFoundError):
+                directory.rmdir()
+
+
+def outside_files() -> None:
+    """Remove our files, and then empty directories, from the places that cannot be configured."""
+    for path in _outside_files():
+        path.unlink(missing_ok=True)
+    for directory in (DEVICE_PLUGINS, CONTAINER_LOGS, CNI_RESULTS, SHIM_SOCKETS):
+        for empty in (directory, directory.parent):
+            if empty not in (Path("/var/log"),):
+                with suppress(OSError):
+                    empty.rmdir()
+
+
+def _outside_files() -> Iterator[Path]:
+    for name in ("kubelet.sock", "kubelet_internal_checkpoint"):
+        yield DEVICE_PLUGINS / name
+    for link in CONTAINER_LOGS.glob("*.log"):
+        if link.is_symlink() and os.readlink(link).startswith(OURS):
+            yield link
+    yield from CNI_RESULTS.glob(f"{CNI_NETWORK}-*")
+    yield from (path for path in SHIM_SOCKETS.glob("*") if _is_dead_socket(path))
+
+
+def _is_dead_socket(path: Path) -> bool:
+    with suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+    return False
+
+
+def _leaves_first(top: Path) -> Iterator[Path]:
+    for directory, _, _ in os.walk(top, topdown=False):
+        yield Path(directory)
+
+
+def _until_none(find, remove, what, timeout_s: float = 20) -> None:  # type: ignore[no-untyped-def]
+    """Find and remove until nothing is found: a dying process may still start one, a loop device go a moment later."""
+    deadline = time.monotonic() + timeout_s
+    while found := find():
+        if time.monotonic() > deadline:
+            raise DevclusterError(f"these {what} do not go away: {', '.join(map(str, found))}")
+        remove(found)
+        time.sleep(0.05)
