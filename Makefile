@@ -2,10 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := bench cdi_operator demo devcluster importer_image oci tests
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock images lint format
+.PHONY: help venv lock images manifests
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,3 +30,6 @@ lock: venv ## refresh requirements/*.txt from pyproject.toml (UPGRADE=1: to the 
 
 images: venv ## build the container images that changed, and say how large they are
 	$(BIN)/python -m oci
+
+manifests: venv ## render the chart to manifests/cdi.yaml
+	$(BIN)/python -m manifests.render

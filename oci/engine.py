@@ -15,6 +15,7 @@ from pathlib import Path
 
 from devcluster.errors import DevclusterError
 from devcluster.layout import CHECKOUT
+from devcluster.prerequisites import install_packages
 from devcluster.shell import run, succeeds
 
 BASE = "debian:trixie-slim"
@@ -57,8 +58,9 @@ def choose() -> Engine:
     if succeeds(["podman", "info"]):
         return PODMAN
     missing = [tool for tool in NEEDED if not succeeds([tool, "--version"])]
-    if missing:
-        _install(missing)
+    if missing and os.geteuid() != 0:
+        raise DevclusterError(f"to build images, start docker or podman, or as root: apt install {' '.join(missing)}")
+    install_packages(missing)
     return BUILDAH
 
 
@@ -113,14 +115,3 @@ def _follow(argv: list[str], told: Callable[[str], None]) -> None:
     if process.returncode != 0:
         end = "\n  ".join(lines[-15:])
         raise DevclusterError(f"{argv[0]} could not build the image:\n  {end}")
-
-
-def _install(packages: list[str]) -> None:
-    if os.geteuid() != 0 or not succeeds(["apt-get", "--version"]):
-        raise DevclusterError(
-            f"to build images, start docker or podman, or install {' and '.join(packages)} (Debian: apt install "
-            f"{' '.join(packages)})"
-        )
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update", "-qq"], env=environment)
-    run(["apt-get", "install", "-qq", "--no-install-recommends", *packages], env=environment)
