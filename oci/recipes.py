@@ -54,27 +54,18 @@ class Recipe:
                 yield from sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
 
 
-SCRIPTS = ("oci/rootfs.sh", "oci/compile.sh", "oci/entry.sh", ".dockerignore")
+SHARED = (".dockerignore", "oci/rootfs.sh", "oci/compile.sh", "oci/entry.sh")
+CONTRACT = ("importer_image/__init__.py", "importer_image/job.py")
 
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            "cdi-operator",
-            "cdi_operator/Containerfile",
-            (
-                *SCRIPTS,
-                "requirements/operator.txt",
-                "cdi_operator",
-                "importer_image/__init__.py",
-                "importer_image/job.py",
-            ),
-        ),
-        Recipe(
-            "cdi-importer", "importer_image/Containerfile", (*SCRIPTS, "requirements/importer.txt", "importer_image")
-        ),
-    )
-}
+OPERATOR = Recipe(
+    "cdi-operator", "cdi_operator/Containerfile", (*SHARED, *CONTRACT, "requirements/operator.txt", "cdi_operator")
+)
+IMPORTER = Recipe(
+    "cdi-importer", "importer_image/Containerfile", (*SHARED, "requirements/importer.txt", "importer_image")
+)
+TESTSERVER = Recipe("cdi-testserver", "demo/testserver/Containerfile", ("demo/testserver/nginx.conf",), shipped=False)
+
+RECIPES = {recipe.name: recipe for recipe in (OPERATOR, IMPORTER, TESTSERVER)}
 
 
 def version() -> str:
