@@ -10,22 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import structlog
 
+from cdi_operator.api.annotations import APP, APP_NAME
 from cdi_operator.cluster.cache import Cache
 from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.errors import ApiError, Unreachable
-from cdi_operator.cluster.kinds import KINDS
+from cdi_operator.flows.actions import Object
 
 log = structlog.get_logger(__name__)
 
 RETRY_S = (0.2, 0.5, 1.0, 2.0)
 """Waits after the first, second ... failure in a row; the last one repeats. An API server restarts in 2 to 10 s."""
-COMPONENT_LABEL = ("app", "containerized-data-importer")
-"""What every worker pod of ours carries (spec 3.2)."""
 ABSENT_RETRY_S = 30.0
 """How often to look whether an optional kind was installed."""
 
@@ -35,11 +34,21 @@ class Selection:
     """What of a kind to follow."""
 
     kind: str
-    labels: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
     fields: str = ""
     namespace: str = ""
     optional: bool = False
     """A cluster may not serve this kind; then it is as if there were none of it."""
+
+    @property
+    def query(self) -> dict[str, str]:
+        labels = ",".join(f"{key}={value}" for key, value in self.labels.items())
+        return {"namespace": self.namespace, "labels": labels, "fields": self.fields}
+
+    def covers(self, obj: Object) -> bool:
+        """Whether an object of this kind is followed, as far as its labels decide that."""
+        labels = obj["metadata"].get("labels") or {}
+        return all(labels.get(key) == value for key, value in self.labels.items())
 
 
 class Informer:
@@ -68,9 +77,7 @@ class Informer:
     async def _list(self) -> str:
         """The version that the cache is now as of."""
         chosen, uids, version = self._selection, set[str](), ""
-        async for objects, version in self._client.list(  # noqa: B007 - of all pages alike
-            chosen.kind, namespace=chosen.namespace, labels=chosen.labels, fields=chosen.fields
-        ):
+        async for objects, version in self._client.list(chosen.kind, **chosen.query):  # noqa: B007 - of all pages alike
             for obj in objects:
                 uids.add(obj["metadata"]["uid"])
                 self._cache.put(obj)
@@ -85,9 +92,7 @@ class Informer:
         chosen, failures = self._selection, 0
         while True:
             try:
-                async for change, obj in self._client.watch(
-                    chosen.kind, version, namespace=chosen.namespace, labels=chosen.labels, fields=chosen.fields
-                ):
+                async for change, obj in self._client.watch(chosen.kind, version, **chosen.query):
                     version, failures = obj["metadata"]["resourceVersion"], 0
                     if change == "DELETED":
                         self._cache.forget(obj)
@@ -112,12 +117,16 @@ class Informer:
         await asyncio.sleep(wait_s)
 
 
-WATCHED_BY_US = (
-    Selection("DataVolume"),
-    Selection("PersistentVolumeClaim"),
-    Selection("PersistentVolume"),
-    Selection("VolumeImportSource"),
-    Selection("Pod", labels=f"{COMPONENT_LABEL[0]}={COMPONENT_LABEL[1]}"),
-    Selection("Event", fields="involvedObject.kind=PersistentVolumeClaim"),
-    Selection("VolumeSnapshotClass", optional=True),
-)
+FOLLOWED: Mapping[str, Selection] = {
+    selection.kind: selection
+    for selection in (
+        Selection("DataVolume"),
+        Selection("PersistentVolumeClaim"),
+        Selection("PersistentVolume"),
+        Selection("VolumeImportSource"),
+        Selection("Pod", labels={APP: APP_NAME}),
+        Selection("Event", fields="involvedObject.kind=PersistentVolumeClaim"),
+        Selection("VolumeSnapshotClass", optional=True),
+    )
+}
+"""What the controller follows by informer; the few objects of a cluster's configuration come through kopf."""

@@ -1,0 +1,162 @@
+"""Carries out a plan: one action, one request, its answer into the cache, so that the next look sees our own writes.
+
+What the API server answers decides what happens next:
+
+    conflict, exists already, gone       `Stale`: the decision was made on an old picture, look again soon
+    refuses to create (quota, invalid)   noted where the flow sees it (`View.refusal`), tried again when due
+    is not well, not reachable           raised as it is: the queue waits and tries again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from cdi_operator.cluster.cache import Cache
+from cdi_operator.cluster.client import Client
+from cdi_operator.cluster.errors import ApiError, Stale
+from cdi_operator.cluster.events import Recorder
+from cdi_operator.cluster.informer import FOLLOWED, Selection
+from cdi_operator.flows.actions import (
+    Create,
+    Delete,
+    Emit,
+    Ensure,
+    Object,
+    PatchMeta,
+    PatchSpec,
+    PatchStatus,
+    Plan,
+    Ref,
+    Wait,
+)
+
+log = structlog.get_logger(__name__)
+
+NOT_FOUND, CONFLICT = 404, 409
+REFUSED = frozenset({400, 403, 422})
+"""Answers to a Create that only a person can change: bad request, forbidden (also: quota, policy), invalid."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Applier:
+    def __init__(self, client: Client, cache: Cache, events: Recorder, now: Callable[[], datetime] = utc_now) -> None:
+        self._client = client
+        self._cache = cache
+        self._events = events
+        self._now = now
+
+    async def carry_out(self, plan: Plan) -> float | None:
+        """In order. The seconds after which to look again even if nothing changes; None when there is no need.
+
+        Raises Stale, ApiError, Unreachable; what was done until then stays done.
+        """
+        waits: list[float] = []
+        for action in plan:
+            match action:
+                case Create(obj) | Ensure(obj):
+                    waits.append(await self._make(action, obj))
+                case PatchStatus(ref, status):
+                    await self._patch(ref, {"status": status}, subresource="status")
+                case PatchSpec(ref, spec, version):
+                    await self._patch(ref, {**_only_for(version), "spec": spec})
+                case PatchMeta(ref):
+                    await self._patch(ref, {"metadata": _metadata(action)})
+                case Delete(ref):
+                    await self._delete(ref)
+                case Emit():
+                    self._events.emit(action)
+                case Wait(seconds):
+                    waits.append(seconds)
+        return min((seconds for seconds in waits if seconds), default=None)
+
+    async def _make(self, action: Create | Ensure, obj: Object) -> float:
+        """0 when it is there now; else the seconds until it is worth another try."""
+        refusals = self._cache.refusals
+        if wait_s := refusals.wait_s(obj, self._now()):
+            return wait_s
+        try:
+            made = await (self._client.create(obj) if isinstance(action, Create) else self._client.apply(obj))
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                raise Stale(error.message) from error
+            if error.status == CONFLICT:
+                await self._look_who_has_the_name(obj, error)
+            elif error.status not in REFUSED:
+                raise
+            if refusals.refused(obj, error, self._now()):
+                log.info("refused", kind=obj["kind"], **_name(obj), reason=error.reason, message=error.message)
+                raise Stale(error.message) from error
+            return refusals.wait_s(obj, self._now())
+        self._cache.put(made)
+        return 0.0
+
+    async def _look_who_has_the_name(self, obj: Object, conflict: ApiError) -> None:
+        """Raises Stale when the next look will see the object that was faster; returns when it is one that we do not
+        follow (it lacks our label), which only the flow can tell the user about.
+        """
+        kind, meta = obj["kind"], obj["metadata"]
+        holder = await self._client.get(kind, meta["name"], meta.get("namespace", ""))
+        if holder is None:
+            raise Stale(conflict.message) from conflict
+        if FOLLOWED.get(kind, Selection(kind)).covers(holder):
+            self._cache.put(holder)
+            raise Stale(conflict.message) from conflict
+
+    async def _patch(self, ref: Ref, changes: Mapping[str, Any], *, subresource: str = "") -> None:
+        try:
+            self._cache.put(await self._client.patch(ref, changes, subresource=subresource))
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                self._forget(ref)
+            if error.status in (NOT_FOUND, CONFLICT):
+                raise Stale(error.message) from error
+            raise
+
+    async def _delete(self, ref: Ref) -> None:
+        """A conflict means that the name is another object's by now: the one that was meant is gone."""
+        try:
+            answer = await self._client.delete(ref)
+        except ApiError as error:
+            if error.status not in (NOT_FOUND, CONFLICT):
+                raise
+            self._forget(ref)
+            return
+        if answer["kind"] == ref.kind:
+            self._cache.put(answer)
+        else:
+            self._forget(ref)
+
+    def _forget(self, ref: Ref) -> None:
+        known = self._cache.get(ref.kind, ref.name, ref.namespace)
+        if known is not None and ref.uid in ("", known["metadata"]["uid"]):
+            self._cache.forget(known)
+
+
+def _metadata(action: PatchMeta) -> dict[str, Any]:
+    patch: dict[str, Any] = {}
+    if action.annotations:
+        patch["annotations"] = dict(action.annotations)
+    if action.labels:
+        patch["labels"] = dict(action.labels)
+    if action.finalizers is not None:
+        patch["finalizers"] = list(action.finalizers)
+    if action.owner_references is not None:
+        patch["ownerReferences"] = [dict(owner) for owner in action.owner_references]
+    if action.resource_version:
+        patch["resourceVersion"] = action.resource_version
+    return patch
+
+
+def _only_for(resource_version: str) -> dict[str, Any]:
+    return {"metadata": {"resourceVersion": resource_version}} if resource_version else {}
+
+
+def _name(obj: Object) -> dict[str, str]:
+    return {"name": obj["metadata"]["name"], "namespace": obj["metadata"].get("namespace", "")}
