@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock images manifests
+.PHONY: help venv lock images generate manifests
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ lock: venv ## refresh requirements/*.txt from pyproject.toml (UPGRADE=1: to the 
 
 images: venv ## build the container images that changed, and say how large they are
 	$(BIN)/python -m oci
+
+generate: venv ## write crds/ from the models in cdi_operator/api
+	$(BIN)/python -m cdi_operator.api.generate
 
 manifests: venv ## render the chart to manifests/cdi.yaml
 	$(BIN)/python -m manifests.render
