@@ -2,11 +2,10 @@
 
 import argparse
 import logging
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-
-from kubernetes.utils.quantity import parse_quantity
 
 from devcluster.errors import DevclusterError
 
@@ -36,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     driver.add_argument("--no-snapshots", action="store_true", help="offer no snapshots")
     driver.add_argument("--no-clones", action="store_true", help="offer no clones")
     driver.add_argument(
-        "--capacity", default="40Gi", type=_quantity, metavar="SIZE", help="size of the pool when it is made (40Gi)"
+        "--capacity", default="40Gi", type=_size_bytes, metavar="SIZE", help="size of the pool when it is made (40Gi)"
     )
     driver.set_defaults(run=_driver)
 
@@ -99,11 +98,10 @@ def _socket(endpoint: str) -> Path:
     return Path(endpoint.removeprefix("unix://"))
 
 
-def _quantity(text: str) -> int:
-    try:
-        return int(parse_quantity(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no size: write for example 40Gi") from None
+def _size_bytes(text: str) -> int:
+    if found := re.fullmatch(r"(\d+)([KMGT])i", text):
+        return int(found[1]) << (10 * (1 + "KMGT".index(found[2])))
+    raise argparse.ArgumentTypeError(f"{text} is no size: write for example 40Gi")
 
 
 if __name__ == "__main__":

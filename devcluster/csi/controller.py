@@ -35,7 +35,7 @@ class Controller(csi_pb2_grpc.ControllerServicer):
         yield from (rpc.CREATE_DELETE_VOLUME, rpc.LIST_VOLUMES, rpc.GET_CAPACITY, rpc.EXPAND_VOLUME)
         yield rpc.SINGLE_NODE_MULTI_WRITER
         if self._flavour.snapshots:
-            yield from (rpc.CREATE_DELETE_SNAPSHOT, rpc.LIST_SNAPSHOTS)
+            yield from (rpc.CREATE_DELETE_SNAPSHOT, rpc.LIST_SNAPSHOTS, rpc.GET_SNAPSHOT)
         if self._flavour.clones:
             yield rpc.CLONE_VOLUME
 
@@ -110,6 +110,11 @@ class Controller(csi_pb2_grpc.ControllerServicer):
         requests.require(request, "snapshot_id")
         self._store.delete_snapshot(request.snapshot_id)
         return csi.DeleteSnapshotResponse()
+
+    def GetSnapshot(self, request: csi.GetSnapshotRequest, context: ServicerContext) -> csi.GetSnapshotResponse:
+        self._need("snapshots")
+        requests.require(request, "snapshot_id")
+        return csi.GetSnapshotResponse(snapshot=_snapshot(self._store.snapshot(request.snapshot_id)))
 
     def ListSnapshots(self, request: csi.ListSnapshotsRequest, context: ServicerContext) -> csi.ListSnapshotsResponse:
         self._need("snapshots")

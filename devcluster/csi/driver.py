@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 # A call mostly waits for mkfs or mount: a few more threads than cores keep thirty volumes at once moving.
 THREADS = 8
 
+LONGEST_SOCKET_PATH = 107  # man 7 unix
+
 
 @dataclass(frozen=True)
 class Options:
@@ -83,6 +85,8 @@ def _sole_owner(data: Path) -> Iterator[None]:
 
 
 def _listen(server: grpc.Server, socket: Path) -> None:
+    if len(os.fsencode(socket.absolute())) > LONGEST_SOCKET_PATH:
+        raise DevclusterError(f"{socket} is too long for a unix socket: choose a shorter --kubelet-root or --endpoint")
     socket.parent.mkdir(parents=True, exist_ok=True)
     # A process that was killed left its socket; the lock on the data directory says that it is gone.
     socket.unlink(missing_ok=True)

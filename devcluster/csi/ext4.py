@@ -4,14 +4,20 @@ A new image is all holes and reads as zeroes, so mkfs need not write the inode t
 (seen: 13 ms for 2 GiB).
 """
 
+import os
+import re
 import struct
+import subprocess
 from pathlib import Path
 
 from devcluster.csi import mounts
+from devcluster.csi.errors import not_now
 from devcluster.csi.loop import Loop
+from devcluster.errors import DevclusterError
 from devcluster.shell import run
 
 _SUPERBLOCK = 1024
+_CAP_SYS_RESOURCE = 24
 
 
 def make(image: Path) -> None:
@@ -20,18 +26,46 @@ def make(image: Path) -> None:
 
 
 def mount(loop: Loop, target: Path, options: tuple[str, ...]) -> None:
-    """Mount at `target`; a filesystem smaller than its device, as after a restore into a larger volume, grows."""
-    image_bytes = Path(loop.backing).stat().st_size
-    with open(loop.backing, "rb") as image:
-        filesystem_bytes = size_of(image.read(_SUPERBLOCK * 2))
+    """Mount at `target`; a filesystem smaller than its device, as after a restore into a larger volume, grows first."""
+    if _is_small(loop):
+        _check(loop)
+        run(["resize2fs", loop.device])
     mounts.mount_filesystem(loop, target, "ext4", options)
-    if filesystem_bytes < image_bytes:
-        grow(loop)
 
 
-def grow(loop: Loop) -> None:
-    """Let the mounted filesystem on `loop` take the whole device; nothing to do is fine."""
+def grow_mounted(loop: Loop) -> None:
+    """Let the mounted filesystem on `loop` take the whole device; nothing to do is fine.
+
+    `CsiError` with the code that tells the kubelet to wait for the next mount where this process may not do it.
+    """
+    if not _is_small(loop):
+        return
+    if not _may_grow_mounted():
+        raise not_now(
+            "this machine denies CAP_SYS_RESOURCE, without which the kernel grows no mounted ext4: "
+            "the volume grows when its pods are gone and the next one starts"
+        )
     run(["resize2fs", loop.device])
+
+
+def _check(loop: Loop) -> None:
+    """What resize2fs wants to see first; a snapshot of a volume in use has a journal to replay."""
+    done = subprocess.run(["e2fsck", "-f", "-p", loop.device], text=True, capture_output=True)
+    if done.returncode > 1:  # 1 means that what was wrong is right now
+        raise DevclusterError(f"the filesystem on {loop.device} ({loop.backing}) is damaged: {done.stdout.strip()}")
+
+
+def _is_small(loop: Loop) -> bool:
+    # Read through the device, which shows what the kernel has in memory of a mounted filesystem too.
+    with open(loop.device, "rb") as device:
+        device_bytes = device.seek(0, os.SEEK_END)
+        device.seek(0)
+        return size_of(device.read(2 * _SUPERBLOCK)) < device_bytes
+
+
+def _may_grow_mounted() -> bool:
+    effective = re.search(r"^CapEff:\s*(\w+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return bool(effective and int(effective[1], 16) >> _CAP_SYS_RESOURCE & 1)
 
 
 def size_of(head: bytes) -> int:

@@ -114,7 +114,7 @@ class Node(csi_pb2_grpc.NodeServicer):
             device = self._published(volume, Path(request.volume_path))
             loop.grow(device)
             if volume.mode == "filesystem":
-                ext4.grow(device)
+                ext4.grow_mounted(device)
             return csi.NodeExpandVolumeResponse(capacity_bytes=volume.size_bytes)
 
     def NodeGetVolumeStats(

@@ -17,7 +17,7 @@ from devcluster.shell import run
 MINIMUM_BYTES = 300 << 20  # what mkfs.xfs accepts
 
 # Each program that the driver runs, and the Debian package that has it.
-PROGRAMS = {"mkfs.xfs": "xfsprogs", "mkfs.ext4": "e2fsprogs", "resize2fs": "e2fsprogs", "mount": "mount"}
+PROGRAMS = {"mkfs.xfs": "xfsprogs", "mkfs.ext4": "e2fsprogs", "resize2fs": "e2fsprogs", "e2fsck": "e2fsprogs"}
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ class Store:
             return volume
         raise not_found(f"there is no volume {id}")
 
+    def snapshot(self, id: str) -> Snapshot:
+        if snapshot := self.snapshots.get(id):
+            return snapshot
+        raise not_found(f"there is no snapshot {id}")
+
     def image(self, volume: Volume) -> Path:
         return self.volumes.image(volume.id)
 
