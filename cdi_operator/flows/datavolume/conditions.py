@@ -5,22 +5,13 @@ Clients compare type, status and reason exactly, and look for the message inside
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
+from cdi_operator.flows.conditions import Condition
 from cdi_operator.flows.datavolume.state import State
-from cdi_operator.flows.seen import Claim, timestamp
-
-
-@dataclass(frozen=True)
-class Condition:
-    type: str
-    status: str
-    reason: str = ""
-    message: str = ""
+from cdi_operator.flows.seen import Claim
 
 
 @dataclass(frozen=True)
@@ -78,22 +69,3 @@ def ready_condition(phase: str, running: Condition, trouble: Trouble | None) -> 
     if phase == "Unknown":
         return Condition("Ready", "Unknown")
     return Condition("Ready", "False", reasons.TRANSFER_RUNNING if running.status == "True" else "")
-
-
-def stamped(now: datetime, wanted: Iterable[Condition], before: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
-    """The conditions with their times: of the last change of status, and of the last change of the words."""
-    known = {old["type"]: old for old in before}
-    return [_stamped(timestamp(now), condition, known.get(condition.type)) for condition in wanted]
-
-
-def _stamped(now: str, condition: Condition, old: Mapping[str, str] | None) -> dict[str, str]:
-    said = {"type": condition.type, "status": condition.status}
-    words = {"reason": condition.reason, "message": condition.message}
-    same_words = old is not None and all(old.get(key, "") == value for key, value in words.items())
-    same_status = old is not None and old.get("status") == condition.status
-    return {
-        **said,
-        **{key: value for key, value in words.items() if value},
-        "lastHeartbeatTime": old["lastHeartbeatTime"] if old and same_words and same_status else now,
-        "lastTransitionTime": old["lastTransitionTime"] if old and same_status else now,
-    }

@@ -9,7 +9,8 @@ from typing import Any
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
 from cdi_operator.flows.actions import Emit, PatchStatus, Plan
-from cdi_operator.flows.datavolume.conditions import Condition, Trouble, conditions, stamped
+from cdi_operator.flows.conditions import Condition, stamped
+from cdi_operator.flows.datavolume.conditions import Trouble, conditions
 from cdi_operator.flows.datavolume.phases import Step, step
 from cdi_operator.flows.datavolume.state import State
 
