@@ -42,6 +42,20 @@ def directory() -> Path:
     return CACHE / digest.hexdigest()[:16]
 
 
+def program(name: str) -> str | None:
+    """A program to use on whatever cluster: the user's own, or the one that was built for the embedded cluster."""
+    built = directory() / "bin" / name
+    return shutil.which(name) or (str(built) if built.exists() else None)
+
+
+def require_program(name: str) -> str:
+    """The same, where nothing works without it."""
+    found = program(name)
+    if not found:
+        raise DevclusterError(f"{name} is not there: install it and try again")
+    return found
+
+
 def ensure() -> Path:
     """Build what is not built yet. The result has bin/ (programs), crds/ (of snapshots) and pause.tar (an image)."""
     home = directory()
@@ -73,7 +87,7 @@ def build(go: Path, module: Path, targets: tuple[str, ...], output: Path) -> Non
 
 
 def _follow(argv: list[str], module: Path, bar: Bar, counted: str) -> list[str]:
-    """Run Go, move `bar` by one for each line of its error output that starts with `counted`; return its output's lines."""
+    """Run Go; move `bar` by one for each line of its error output that starts with `counted`; return its output."""
     with TemporaryFile("w+") as output:
         with subprocess.Popen(
             argv, cwd=module, env=toolchain.environment(), stdout=output, stderr=subprocess.PIPE, text=True

@@ -37,7 +37,7 @@ Probe = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Component:
-    """One program. `inputs`: files whose change means a restart; `dies_with`: the one that it ends without (a sidecar)."""
+    """One program. `inputs`: files whose change means a restart; `dies_with`: what a sidecar cannot outlive."""
 
     name: str
     argv: tuple[str, ...]

@@ -83,8 +83,8 @@ root = "{CONTAINERD_ROOT}"
 state = "{CONTAINERD_STATE}"
 disabled_plugins = [
   "io.containerd.internal.v1.opt", "io.containerd.internal.v1.tracing", "io.containerd.nri.v1.nri",
-  "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper",
-  "io.containerd.snapshotter.v1.erofs", "io.containerd.snapshotter.v1.zfs",
+  "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.erofs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
 ]
 
 [grpc]
@@ -119,7 +119,7 @@ disabled_plugins = [
 
 
 def cni() -> Mapping[str, Any]:
-    """Pods on one bridge. Masquerading is one rule of `network`, not a chain a pod; the address book goes at a reboot."""
+    """Pods on one bridge. Masquerading is a rule of `network`, not a chain a pod; the address book goes at a reboot."""
     bridge = {
         "type": "bridge",
         "bridge": BRIDGE,
@@ -169,7 +169,7 @@ def kubelet() -> Mapping[str, Any]:
 
 
 def proxy() -> Mapping[str, Any]:
-    """KubeProxyConfiguration: no node port on an outside address, and the machine's conntrack settings stay as they are."""
+    """KubeProxyConfiguration: no node port on an outside address; the machine's conntrack settings stay."""
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",

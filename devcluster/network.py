@@ -75,7 +75,7 @@ def remove() -> None:
 
 
 def removal(saved: str) -> Iterator[str]:
-    """The iptables-restore lines that take our chains, and every rule that jumps into them, out of iptables-save's text."""
+    """The iptables-restore lines that take our chains, and the rules that jump there, out of iptables-save's text."""
     for table in saved.split("COMMIT\n"):
         lines = table.splitlines()
         names = [line[1:].split()[0] for line in lines if line.startswith(":")]

@@ -93,7 +93,9 @@ def kubeconfig(directory: Path, user: str) -> str:
 def _issue(directory: Path, name: str, subject: str, extensions: list[str], authority: str | None = None) -> None:
     if (directory / f"{name}.crt").exists():
         return
-    signer = ["-CA", directory / f"{authority}.crt", "-CAkey", directory / f"{authority}.key"] if authority else []
+    signer: list[str | Path] = (
+        ["-CA", directory / f"{authority}.crt", "-CAkey", directory / f"{authority}.key"] if authority else []
+    )
     _publish(
         directory / f"{name}.crt",
         [

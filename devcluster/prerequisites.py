@@ -1,4 +1,4 @@
-"""What must be true of the machine before a cluster can start here: each missing thing is one line that says what to do."""
+"""What must be true of the machine before a cluster can start: each missing thing is one line that says what to do."""
 
 import os
 import platform

@@ -24,7 +24,7 @@ SHIM = "containerd-shim-runc-v2"
 
 @dataclass(frozen=True)
 class Process:
-    """One started process. `start_ticks`: start time in clock ticks since boot; `fingerprint`: of its arguments and inputs."""
+    """One started process: `start_ticks` is its start time in clock ticks since boot; see `fingerprint`."""
 
     name: str
     pid: int
@@ -117,7 +117,7 @@ def end(pid: int, ticks: int, grace_s: float, first: signal.Signals = signal.SIG
 
 
 def marked() -> dict[int, str]:
-    """Every live process that carries our mark: pid to the name of the component that it, or its parent, was started as."""
+    """Every live process that carries our mark: pid to the component that it, or an ancestor, was started as."""
     found = {}
     for directory in Path("/proc").iterdir():
         if not directory.name.isdigit() or int(directory.name) == os.getpid():

@@ -1,6 +1,7 @@
 """Running a program and turning its failure into a line that says what was run and what it answered."""
 
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,3 +32,8 @@ def succeeds(argv: Sequence[str | Path]) -> bool:
         return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
     except FileNotFoundError:
         return False
+
+
+def say(line: str) -> None:
+    """Tell the user how far things are; standard output is kept for what a command was asked for."""
+    print(line, file=sys.stderr, flush=True)

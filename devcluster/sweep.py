@@ -9,9 +9,10 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from devcluster import processes
 from devcluster.configs import CNI_NETWORK
@@ -22,6 +23,7 @@ from devcluster.shell import run
 CGROUPS = Path("/sys/fs/cgroup")
 PODS_CGROUP = "kubepods"
 OURS = (str(DATA), str(RUN))
+REMOVAL_TIMEOUT_S = 20.0
 # Paths that kubelet, the shims and libcni use whatever they are told.
 DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 CONTAINER_LOGS = Path("/var/log/containers")
@@ -29,17 +31,28 @@ CNI_RESULTS = Path("/var/lib/cni/results")
 SHIM_SOCKETS = Path("/run/containerd/s")
 
 
-def everything() -> None:
-    """Take away all that is left when the cluster's own processes have been stopped; nothing to do is success."""
+def end_processes() -> None:
+    """End every process of the cluster and of its pods, until none is left that could start another."""
+    # In no particular order: what the kubelet starts again while it still lives is ended in the next round.
     _until_none(lambda: [*processes.marked(), *pod_processes()], processes.kill, "processes")
-    unmount(mounts(Path("/proc/self/mountinfo").read_text()))
+
+
+def remove_traces() -> None:
+    """Take away all that is left on this machine when no process is; nothing to do is success."""
+    unmount(mounts(Path("/proc/self/mountinfo").read_text(), OURS))
     detach_loops()
     cgroups()
     outside_files()
     for path in (DATA, RUN):
-        shutil.rmtree(path, ignore_errors=True)
-        if path.exists():
-            raise DevclusterError(f"{path} cannot be removed: something still uses it (see `fuser -vm {path}`)")
+        remove_tree(path)
+
+
+def remove_tree(top: Path) -> None:
+    """Unmount what is mounted below `top` and remove it all."""
+    unmount(mounts(Path("/proc/self/mountinfo").read_text(), [str(top)]))
+    shutil.rmtree(top, ignore_errors=True)
+    if top.exists():
+        raise DevclusterError(f"{top} cannot be removed: something still uses it (see `fuser -vm {top}`)")
 
 
 def pod_cgroups() -> list[Path]:
@@ -57,8 +70,8 @@ def pod_processes() -> set[int]:
     return found
 
 
-def mounts(mountinfo: str, below: Iterable[str] = OURS) -> list[str]:
-    """Mount points below our directories, the last mounted first (field 5 of /proc/self/mountinfo, octal escapes)."""
+def mounts(mountinfo: str, below: Iterable[str]) -> list[str]:
+    """Mount points at or below one of the directories, the last first (field 5 of mountinfo, octal escapes)."""
     points = [line.split()[4].encode().decode("unicode_escape") for line in mountinfo.splitlines()]
     return [point for point in reversed(points) if any(point == top or point.startswith(f"{top}/") for top in below)]
 
@@ -128,9 +141,9 @@ def _leaves_first(top: Path) -> Iterator[Path]:
         yield Path(directory)
 
 
-def _until_none(find, remove, what, timeout_s: float = 20) -> None:  # type: ignore[no-untyped-def]
+def _until_none(find: Callable[[], Collection[Any]], remove: Callable[[Any], object], what: str) -> None:
     """Find and remove until nothing is found: a dying process may still start one, a loop device go a moment later."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + REMOVAL_TIMEOUT_S
     while found := find():
         if time.monotonic() > deadline:
             raise DevclusterError(f"these {what} do not go away: {', '.join(map(str, found))}")

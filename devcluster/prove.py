@@ -1,0 +1,183 @@
+"""`python -m devcluster.prove`: the promises of `up` and `down`, kept under kill -9, on this machine, right now.
+
+It needs the machine without a cluster. What is on the machine is written down before and after, by other means than
+`down` itself uses; whatever is there afterwards and was not there before is a failure.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from devcluster import binaries, pause, processes, sweep
+from devcluster.embedded import Embedded
+from devcluster.errors import DevclusterError
+from devcluster.images import load
+from devcluster.layout import BRIDGE, CHECKOUT, DATA, KUBECONFIG, RUN, SOURCE
+from devcluster.network import SET_BY_KUBELET as TUNABLES
+from devcluster.network import WANTED
+from devcluster.shell import run, say
+
+WATCHED = (
+    DATA,
+    RUN,
+    *map(Path, ("/etc/cni", "/opt/cni", "/opt/containerd", "/run/containerd", "/run/netns", "/run/runc")),
+)
+WATCHED += tuple(map(Path, ("/var/lib/cni", "/var/lib/kubelet", "/var/lib/containerd", "/var/log/containers")))
+WATCHED += tuple(map(Path, ("/var/log/pods", "/usr/libexec/kubernetes", "/run/flannel", "/run/csi")))
+CLIENT_IMAGE = "localhost/cdi-devcluster/kubectl:1"
+FAST_UP_S = 60.0
+
+
+def snapshot() -> set[str]:
+    """Everything that a cluster could leave, a line each."""
+    return {f"{kind}: {line}" for kind, lines in _kinds().items() for line in lines()}
+
+
+def main() -> int:
+    """Run every proof once; the exit code is 1 when something is left or does not heal."""
+    parser = argparse.ArgumentParser(prog="python -m devcluster.prove", description=__doc__)
+    parser.add_argument("--kills", type=int, default=3, help="how often `up` itself is killed at a random moment (3)")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="repeat the random moments of a run")
+    args = parser.parse_args()
+    chance = random.Random(args.seed)
+    try:
+        if DATA.exists() or RUN.exists():
+            raise DevclusterError("a cluster is here: `python -m devcluster down` first")
+        binaries.ensure()
+        before = snapshot()
+        say(f"seed {args.seed}: {len(before)} facts about this machine before")
+        _prove(args.kills, chance)
+        left = sorted(snapshot() - before)
+    except DevclusterError as error:
+        say(f"FAILED: {error}")
+        return 1
+    for line in left:
+        say(f"LEFT: {line}")
+    say("FAILED" if left else "PROVED: ready in time, healed, and nothing is left")
+    return 1 if left else 0
+
+
+def _prove(kills: int, chance: random.Random) -> None:
+    took = _timed("up from nothing", Embedded().up)
+    if took > FAST_UP_S:
+        raise DevclusterError(f"`up` took {took:.0f} s with built programs: more than {FAST_UP_S:.0f}")
+    _timed("up again", Embedded().up)
+    _timed("a pod reaches DNS, a service and the API server", _pod_works)
+    for _ in range(2):
+        victims = [pid for pid in processes.marked() if chance.random() < 0.5]
+        say(f"kill -9 of {len(victims)} of the cluster's processes")
+        processes.kill(victims)
+        _timed("healed by up", Embedded().up)
+        _timed("a pod works", _pod_works)
+    _unplug()
+    _timed("up after a reboot", Embedded().up)
+    _timed("a pod works", _pod_works)
+    _timed("down", Embedded().down)
+    _timed("down again", Embedded().down)
+    for _ in range(kills):
+        _kill_up(chance.uniform(0.2, 8))
+    _timed("up after killed ups", Embedded().up)
+    _timed("a pod works", _pod_works)
+    _timed("down", Embedded().down)
+
+
+def _pod_works() -> None:
+    """A pod with a client of the API server asks it by the name of its service."""
+    programs = binaries.directory() / "bin"
+    archive = RUN / "kubectl.tar"
+    pause.write_archive(programs / "kubectl", CLIENT_IMAGE, archive)
+    load(programs, archive)
+    archive.unlink()
+    kubectl = [str(programs / "kubectl"), f"--kubeconfig={KUBECONFIG}"]
+    run([*kubectl, "delete", "pod", "proof", "--ignore-not-found"])
+    run([*kubectl, "apply", "-f", SOURCE / "proof" / "pod.yaml"])
+    try:
+        run([*kubectl, "wait", "pod/proof", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"])
+    except DevclusterError as error:
+        details = run([*kubectl, "describe", "pod/proof", "pvc/proof"])
+        raise DevclusterError(f"{error}\n{details}\n{run([*kubectl, 'logs', 'proof'])}") from error
+    if (said := run([*kubectl, "logs", "proof"])) != "ok":
+        raise DevclusterError(f"the pod asked the API server and got {said!r}")
+
+
+def _unplug() -> None:
+    """What a power cut leaves: the disk, and a RUN directory of another boot where it is not a tmpfs."""
+    say("pulling the plug")
+    sweep.end_processes()
+    sweep.unmount(sweep.mounts(Path("/proc/self/mountinfo").read_text(), [str(DATA), str(RUN)]))
+    sweep.detach_loops()
+    sweep.cgroups()
+    run(["ip", "link", "delete", BRIDGE])
+    (RUN / "boot-id").write_text("another boot")
+
+
+def _kill_up(after_s: float) -> None:
+    """Start `up` and end it with SIGKILL after `after_s` seconds."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "devcluster", "--embedded", "up"], cwd=CHECKOUT, stderr=subprocess.DEVNULL
+    )
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(after_s)
+    child.kill()
+    child.wait()
+    say(f"`up` was killed after {after_s:.1f} s")
+
+
+def _timed(what: str, action: Callable[[], None]) -> float:
+    began = time.monotonic()
+    action()
+    took = time.monotonic() - began
+    say(f"{took:6.1f} s  {what}")
+    return took
+
+
+def _kinds() -> dict[str, Callable[[], Iterator[str]]]:
+    return {
+        "process": _processes,
+        "mount": lambda: (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        "loop device": lambda: iter(
+            run(["losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE"]).splitlines()
+        ),
+        "network link": lambda: (link["ifname"] for link in json.loads(run(["ip", "-json", "link"]))),
+        "route": lambda: iter(run(["ip", "route"]).splitlines()),
+        "iptables": lambda: _rules("iptables-save"),
+        "ip6tables": lambda: _rules("ip6tables-save"),
+        "cgroup": lambda: (str(path) for path in Path("/sys/fs/cgroup").glob("**/*kube*")),
+        "file": lambda: (str(path) for top in WATCHED if top.exists() for path in (top, *top.rglob("*"))),
+        "listener": lambda: (" ".join(line.split()[3:4]) for line in run(["ss", "-Hltun"]).splitlines()),
+        "kernel setting": _settings,
+    }
+
+
+def _processes() -> Iterator[str]:
+    """Processes that name our directories in their arguments, whatever they are."""
+    for directory in Path("/proc").iterdir():
+        if directory.name.isdigit() and int(directory.name) != os.getpid():
+            with suppress(OSError):
+                command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if any(str(ours) in command for ours in (DATA, RUN, binaries.directory())):
+                    yield f"{directory.name} {command[:100]}"
+
+
+def _rules(command: str) -> Iterator[str]:
+    """Rules and chains of our own kind; an empty built-in chain is no trace."""
+    for line in run([command]).splitlines():
+        if line.startswith("-A") or (line.startswith(":") and line.split()[1] == "-"):
+            yield line.split(" [")[0]
+
+
+def _settings() -> Iterator[str]:
+    for name in (*WANTED, *TUNABLES):
+        with suppress(OSError):
+            yield f"{name} = {Path('/proc/sys', name).read_text().strip()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
