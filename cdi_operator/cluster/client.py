@@ -118,13 +118,19 @@ class Client:
         return await self._call("apply", "PATCH", kind.name, path, query=query, body=obj, media="apply-patch+yaml")
 
     async def patch(self, ref: Ref, changes: Mapping[str, Any], *, subresource: str = "") -> Object:
-        """Merge patch: None removes a key, lists are given whole. A uid in `ref` is a precondition (409 or 422)."""
+        """Merge patch: None removes a key, lists are given whole. A uid in `ref` is a precondition (409)."""
         path = KINDS[ref.kind].path(ref.namespace, ref.name, subresource)
         query = {"fieldManager": FIELD_MANAGER}
         body = dict(changes)
         if ref.uid:
             body["metadata"] = {**changes.get("metadata", {}), "uid": ref.uid}
-        return await self._call("patch", "PATCH", ref.kind, path, query=query, body=body, media="merge-patch+json")
+        try:
+            return await self._call("patch", "PATCH", ref.kind, path, query=query, body=body, media="merge-patch+json")
+        except ApiError as error:
+            # What the API server calls an immutable field is a precondition that does not hold.
+            if error.status == 422 and "metadata.uid" in error.message:
+                raise ApiError(409, "Conflict", error.message) from error
+            raise
 
     async def replace(self, obj: Object) -> Object:
         """Update of the whole object, for the resourceVersion in it."""

@@ -83,7 +83,12 @@ async def _scrape(session: Any, url: str) -> float | None:
     """None when it does not answer: it may just have ended, the pod's status will tell."""
     try:
         async with session.get(url) as response:
-            return percent_in(await response.content.read(LONGEST_ANSWER_BYTES))
+            answer = b""
+            async for part in response.content.iter_any():
+                answer += part
+                if len(answer) > LONGEST_ANSWER_BYTES:
+                    return None
+            return percent_in(answer)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         log.debug("worker does not tell its progress", url=url, error=str(error))
         return None

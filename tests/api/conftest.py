@@ -1,0 +1,60 @@
+"""Fixtures of the tests that need a real API server, and nothing else of a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cdi_operator.cluster.access import Access
+from cdi_operator.cluster.client import Client
+from tests.api.apiserver import ControlPlane
+
+CRDS = Path(__file__).parents[2] / "manifests" / "chart" / "files" / "crds"
+PATIENCE_S = 20.0
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    plane = ControlPlane(tmp_path_factory.mktemp("control-plane"))
+    try:
+        plane.start()
+        plane.kubectl("apply", "--server-side", "-f", str(CRDS))
+        plane.kubectl("wait", "--for=condition=established", "--timeout=30s", "crd", "--all")
+        yield plane
+    finally:
+        plane.stop()
+
+
+@pytest.fixture
+def kubeconfig(control_plane: ControlPlane) -> str:
+    return str(control_plane.kubeconfig)
+
+
+@pytest.fixture
+async def client(kubeconfig: str) -> AsyncIterator[Client]:
+    async with Client(await Access.load(kubeconfig)) as client:
+        yield client
+
+
+@pytest.fixture
+async def namespace(client: Client) -> str:
+    """A namespace of the test's own."""
+    name = f"test-{secrets.token_hex(4)}"
+    await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
+
+
+async def eventually(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
+    """Wait until `condition` (a function, or one that returns an awaitable) holds; fail when it does not in time."""
+    async with asyncio.timeout(patience_s):
+        while True:
+            holds = condition()
+            if asyncio.iscoroutine(holds):
+                holds = await holds
+            if holds:
+                return
+            await asyncio.sleep(0.02)
