@@ -141,7 +141,7 @@ class Store:
         if size_bytes > self.pool.total_bytes:
             raise out_of_range(f"{size_bytes} bytes are more than this storage has: {self.pool.total_bytes}")
         if size_bytes > self.pool.free_bytes:
-            raise exhausted(f"not enough free space: {size_bytes} bytes asked for, {self.pool.free_bytes} available")
+            raise exhausted(f"not enough free space for {size_bytes} bytes")
 
     def _in_use(self, id: str) -> loop.Loop | None:
         image = self.volumes.image(id)
