@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{recipe.reference}  {compressed_bytes / 1e6:.0f} MB, unpacked {unpacked_bytes / 1e6:.0f} MB")
             print(f"  {recipe.archive}")
     except DevclusterError as error:
-        CONSOLE.print(f"[red]error:[/] {error}", highlight=False)
+        print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -31,7 +31,7 @@ rm -rf usr/share/man usr/share/locale usr/share/lintian usr/share/bug usr/share/
 # Parts of the standard library that need a terminal or a database, and those for developers.
 rm -f usr/lib/python3.*/lib-dynload/_sqlite3.* usr/lib/python3.*/lib-dynload/readline.* \
     usr/lib/python3.*/lib-dynload/_curses* usr/lib/python3.*/lib-dynload/_dbm.* usr/lib/python3.*/lib-dynload/*test*
-rm -rf usr/lib/python3.*/sqlite3 usr/lib/python3.*/curses usr/lib/python3.*/pydoc_data usr/lib/python3.*/_pyrepl
+rm -rf usr/lib/python3.*/sqlite3 usr/lib/python3.*/pydoc_data usr/lib/python3.*/test
 
 # The files that the packages' own install scripts would have written.
 mkdir -p etc/ssl/certs tmp
