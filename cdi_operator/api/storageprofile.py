@@ -50,7 +50,7 @@ class StorageProfileStatus(Model):
     provisioner: str | None = None
     """The provisioner of the class."""
     clone_strategy: str | None = None
-    """How volumes of this class are cloned: copy, snapshot or csi-clone. Empty: by snapshot where possible."""
+    """How volumes of this class are cloned: copy, snapshot or csi-clone."""
     claim_property_sets: Annotated[tuple[ClaimPropertySet, ...], Facets(maxItems=8)] = ()
     """Modes of claims that name none, the preferred set first."""
     data_import_cron_source_format: str | None = None

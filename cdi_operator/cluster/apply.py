@@ -20,6 +20,7 @@ from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.errors import ApiError, Stale
 from cdi_operator.cluster.events import Recorder
 from cdi_operator.cluster.informer import FOLLOWED, Selection
+from cdi_operator.cluster.kinds import KINDS
 from cdi_operator.flows.actions import (
     Create,
     Delete,
@@ -63,7 +64,8 @@ class Applier:
                 case Create(obj) | Ensure(obj):
                     waits.append(await self._make(action, obj))
                 case PatchStatus(ref, status):
-                    await self._patch(ref, {"status": status}, subresource="status")
+                    subresource = "status" if KINDS[ref.kind].status_subresource else ""
+                    await self._patch(ref, {"status": status}, subresource=subresource)
                 case PatchSpec(ref, spec, version):
                     await self._patch(ref, {**_only_for(version), "spec": spec})
                 case PatchMeta(ref):

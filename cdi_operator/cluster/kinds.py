@@ -12,6 +12,8 @@ class Kind:
     api_version: str
     plural: str
     namespaced: bool = True
+    status_subresource: bool = True
+    """False: status is written with the object itself (spec 1.0)."""
 
     @property
     def group(self) -> str:
@@ -43,7 +45,7 @@ def _kinds() -> tuple[Kind, ...]:
         Kind("StorageClass", storage, "storageclasses", cluster),
         Kind("VolumeSnapshotClass", "snapshot.storage.k8s.io/v1", "volumesnapshotclasses", cluster),
         Kind("CDI", cdi, "cdis", cluster),
-        Kind("CDIConfig", cdi, "cdiconfigs", cluster),
+        Kind("CDIConfig", cdi, "cdiconfigs", cluster, status_subresource=False),
         Kind("DataVolume", cdi, "datavolumes"),
         Kind("StorageProfile", cdi, "storageprofiles", cluster),
         Kind("VolumeImportSource", cdi, "volumeimportsources"),

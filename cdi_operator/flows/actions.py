@@ -46,7 +46,7 @@ class Ensure:
 
 @dataclass(frozen=True)
 class PatchStatus:
-    """Merge patch of the status subresource: only the fields that differ."""
+    """Merge patch of the status subresource (of the object itself, for kinds that have none): only what differs."""
 
     ref: Ref
     status: Mapping[str, Any]

@@ -1,0 +1,188 @@
+"""CDIConfig `config`: from the settings and the classes of the cluster to what clients read."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdi_operator.flows.actions import Create, PatchStatus
+from cdi_operator.flows.config import observe, plan
+from cdi_operator.flows.settings import Settings
+from tests.unit.world import NOW, World, settle
+
+SETTINGS = Settings(namespace="cdi", importer_image="importer")
+DEFAULT_RESOURCES = {"limits": {"cpu": "750m", "memory": "600M"}, "requests": {"cpu": "100m", "memory": "60M"}}
+
+
+def config(spec=None, status=None):
+    shown = {"status": status} if status else {}
+    return {"kind": "CDIConfig", "metadata": {"name": "config"}, "spec": spec or {}, **shown}
+
+
+def storage_class(name):
+    return {"kind": "StorageClass", "metadata": {"name": name}, "provisioner": "p"}
+
+
+def cdi(**spec):
+    return {"kind": "CDI", "metadata": {"name": "cdi", "uid": "uid-cdi"}, "spec": spec}
+
+
+def step(world):
+    return plan(observe(world, ("", "config")), SETTINGS, NOW)
+
+
+def settled(*objects):
+    world = World(*objects)
+    settle(world, step)
+    return world
+
+
+def shown(world):
+    return world.get("CDIConfig", "config")
+
+
+def status_of(spec, *classes):
+    return shown(settled(config(spec), *map(storage_class, classes)))["status"]
+
+
+def test_it_is_made_as_the_reference_ships_it():
+    made = shown(settled())
+    assert made["spec"] == {"featureGates": ["HonorWaitForFirstConsumer"]}
+    assert made["metadata"]["labels"]["app"] == "containerized-data-importer"
+    assert made["status"] == {
+        "defaultPodResourceRequirements": DEFAULT_RESOURCES,
+        "filesystemOverhead": {"global": "0.06", "storageClass": {}},
+        "preallocation": False,
+    }
+
+
+@pytest.mark.parametrize("spec", [{"config": {"preallocation": True}}, {}])
+def test_it_is_made_as_the_installation_says(spec):
+    made = shown(settled(cdi(**spec)))
+    assert made["spec"] == spec.get("config", {})
+    assert made["metadata"]["ownerReferences"][0]["uid"] == "uid-cdi"
+
+
+def test_no_other_name():
+    assert observe(World(config()), ("", "other")) is None
+
+
+@pytest.mark.parametrize(
+    ("given_", "classes", "wanted"),
+    [
+        ({}, [], {"global": "0.06", "storageClass": {}}),
+        ({}, ["a", "b"], {"global": "0.06", "storageClass": {"a": "0.06", "b": "0.06"}}),
+        ({"global": "0.1"}, ["a"], {"global": "0.1", "storageClass": {"a": "0.1"}}),
+        (
+            {"global": "0.1", "storageClass": {"a": "0", "gone": "0.5"}},
+            ["a", "b"],
+            {"global": "0.1", "storageClass": {"a": "0", "b": "0.1"}},
+        ),
+        (
+            {"global": "1.5", "storageClass": {"a": "lots"}},
+            ["a"],
+            {"global": "0.06", "storageClass": {"a": "0.06"}},
+        ),
+    ],
+)
+def test_overhead(given_, classes, wanted):
+    assert status_of({"filesystemOverhead": given_}, *classes)["filesystemOverhead"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("share", "taken"),
+    [
+        *((good, True) for good in ("1", "0", "0.0", "0.055")),
+        *((bad, False) for bad in ("abc", "1.abc", "1.0001", "inf", "-0.1", "", "0.0555", "\u0660.1")),
+    ],
+)
+def test_what_is_a_share(share, taken):
+    wanted = share if taken else "0.06"
+    assert status_of({"filesystemOverhead": {"global": share}})["filesystemOverhead"]["global"] == wanted
+
+
+def test_overhead_follows_the_classes():
+    world = settled(config(), storage_class("a"))
+    world.add(storage_class("b"))
+    world.delete("StorageClass", "a")
+    settle(world, step)
+    assert shown(world)["status"]["filesystemOverhead"]["storageClass"] == {"b": "0.06"}
+
+
+@pytest.mark.parametrize(
+    ("given_", "wanted"),
+    [
+        ({}, DEFAULT_RESOURCES),
+        (
+            {"limits": {"cpu": "2"}},
+            {"limits": {"cpu": "2", "memory": "600M"}, "requests": DEFAULT_RESOURCES["requests"]},
+        ),
+        (
+            {"requests": {"cpu": "0", "example.com/fast": 1}},
+            {
+                "limits": DEFAULT_RESOURCES["limits"],
+                "requests": {"cpu": "0", "memory": "60M", "example.com/fast": 1},
+            },
+        ),
+    ],
+)
+def test_pod_resources(given_, wanted):
+    assert status_of({"podResourceRequirements": given_})["defaultPodResourceRequirements"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "wanted"),
+    [
+        ({"uploadProxyURLOverride": "upload.example.com"}, "uploadProxyURL", "upload.example.com"),
+        ({}, "uploadProxyURL", None),
+        ({"importProxy": {"HTTPProxy": "p"}}, "importProxy", {"HTTPProxy": "p"}),
+        ({"scratchSpaceStorageClass": "a"}, "scratchSpaceStorageClass", "a"),
+        ({"scratchSpaceStorageClass": "gone"}, "scratchSpaceStorageClass", None),
+        ({"preallocation": True}, "preallocation", True),
+        ({"imagePullSecrets": [{"name": "s"}]}, "imagePullSecrets", [{"name": "s"}]),
+    ],
+)
+def test_what_is_copied(spec, field, wanted):
+    assert status_of(spec, "a").get(field) == wanted
+
+
+def test_what_is_taken_back_goes_away():
+    old = {"uploadProxyURL": "old", "importProxy": {"HTTPProxy": "p"}, "uploadProxyCA": "old"}
+    status = shown(settled(config(status=old)))["status"]
+    assert status.keys() == {"defaultPodResourceRequirements", "filesystemOverhead", "preallocation"}
+
+
+specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "uploadProxyURLOverride": st.just("u"),
+        "importProxy": st.just({"noProxy": "n"}),
+        "scratchSpaceStorageClass": st.sampled_from("ab"),
+        "filesystemOverhead": st.just({"global": "0.1", "storageClass": {"a": "0.2"}}),
+        "podResourceRequirements": st.just({"limits": {"cpu": "1"}, "claims": [{"name": "c"}]}),
+        "preallocation": st.booleans(),
+        "imagePullSecrets": st.just([{"name": "s"}]),
+    },
+)
+
+
+@given(
+    spec=st.none() | specs,
+    classes=st.lists(st.sampled_from("abc"), unique=True),
+    installed=st.booleans(),
+    next_spec=specs,
+)
+def test_planning_on_the_result_asks_for_nothing(spec, classes, installed, next_spec):
+    world = World(*map(storage_class, classes))
+    if spec is not None:
+        world.add(config(spec))
+    if installed:
+        world.add(cdi(config=next_spec))
+    assert len(settle(world, step)) <= 2
+    assert step(world) == ()
+    world.edit("CDIConfig", "config", {"spec": next_spec})
+    assert len(settle(world, step)) <= 1
+
+
+def test_the_kinds_of_action():
+    plans = settle(World(), step)
+    assert [[type(action) for action in each] for each in plans] == [[Create], [PatchStatus]]
