@@ -1,0 +1,143 @@
+"""What became of a volume, judged by qemu: its bytes against the source, and whether the system on it starts.
+
+A pod exports the volume read-only over NBD, so this works on every kind of storage and on every cluster; qemu-img and
+qemu-system here reach it through a port of the API server. The machine that boots writes into a throw-away overlay.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from demo.kubectl import Kubectl
+from devcluster.errors import DevclusterError
+from devcluster.prerequisites import install_packages
+from devcluster.shell import run, succeeds
+from oci.recipes import TESTSERVER
+
+NBD_PORT = 10809
+PROMPT = b"login:"
+BROKEN_KVM = b"KVM internal error"
+BOOT_TIMEOUT_S = 300.0
+
+
+@contextmanager
+def exported(kubectl: Kubectl, namespace: str, claim: str, mode: str) -> Iterator[str]:
+    """The NBD address, on this machine, of the disk on a claim while the context lasts."""
+    pod = _exporter(namespace, claim, mode)
+    name = pod["metadata"]["name"]
+    kubectl("--namespace", namespace, "delete", "pod", name, "--ignore-not-found", "--wait")
+    kubectl("apply", "--filename=-", stdin=yaml.safe_dump(pod))
+    try:
+        kubectl("--namespace", namespace, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+        with kubectl.forward(namespace, f"pod/{name}", NBD_PORT) as port:
+            yield f"nbd://127.0.0.1:{port}"
+    finally:
+        kubectl("--namespace", namespace, "delete", "pod", name, "--wait=false")
+
+
+def compare(source: Path, address: str) -> None:
+    """Raises DevclusterError unless every byte is that of the source, and what lies beyond its end is zero."""
+    run(["qemu-img", "compare", "-f", "qcow2", "-F", "raw", source, address])
+
+
+@dataclass(frozen=True)
+class Boot:
+    accelerator: str
+    took_s: float
+    last_line: str
+
+
+def boot(address: str, told: Callable[[str], None]) -> Boot:
+    """Start a virtual machine from the disk and wait for its login prompt; `told` hears the lines of its console."""
+    if not succeeds(["qemu-system-x86_64", "--version"]):
+        install_packages(["qemu-system-x86"])
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        try:
+            return _boot("kvm", address, told)
+        except DevclusterError:
+            # A /dev/kvm that cannot run a boot loader is common where the machine is itself virtual.
+            told("this machine's KVM gave up: emulating the processor instead, which takes longer")
+    return _boot("tcg", address, told)
+
+
+def _boot(accelerator: str, address: str, told: Callable[[str], None]) -> Boot:
+    argv = ["qemu-system-x86_64", "-accel", accelerator, "-m", "512", "-no-user-config", "-nodefaults"]
+    argv += ["-display", "none", "-serial", "stdio", "-no-reboot"]
+    argv += ["-drive", f"file={address},format=raw,if=virtio,snapshot=on"]
+    started = time.monotonic()
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as machine:
+        try:
+            return Boot(accelerator, *_await_prompt(machine, started, told))
+        finally:
+            machine.kill()
+
+
+def _await_prompt(machine: subprocess.Popen[bytes], started: float, told: Callable[[str], None]) -> tuple[float, str]:
+    assert machine.stdout
+    console = b""
+    shown = 0
+    while (left_s := started + BOOT_TIMEOUT_S - time.monotonic()) > 0:
+        if not select.select([machine.stdout], [], [], left_s)[0]:
+            break
+        part = os.read(machine.stdout.fileno(), 65536)
+        console += part
+        lines = readable(console).split("\n")
+        for line in lines[shown:-1]:
+            told(line)
+        shown = max(shown, len(lines) - 1)
+        if PROMPT in console:
+            return time.monotonic() - started, lines[-1].strip()
+        if not part or BROKEN_KVM in console:
+            break
+    end = " / ".join(readable(console).split("\n")[-5:])
+    raise DevclusterError(f"the system on the volume shows no login prompt; its console ends with: {end}")
+
+
+def readable(console: bytes) -> str:
+    """What a terminal would show, without its control sequences and empty lines."""
+    text = re.sub(r"\x1b(\[[0-9;?!]*[A-Za-z]|c|\][^\x07]*\x07)", "", console.decode(errors="replace"))
+    return re.sub(r"[\r\n]+", "\n", text)
+
+
+def _exporter(namespace: str, claim: str, mode: str) -> dict[str, object]:
+    disk = "/data/disk.img" if mode == "Filesystem" else "/dev/disk"
+    volume = {"name": "disk", "persistentVolumeClaim": {"claimName": claim}}
+    mounted = {"volumeMounts": [{"name": "disk", "mountPath": "/data"}]}
+    attached = {"volumeDevices": [{"name": "disk", "devicePath": disk}]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"export-{claim}", "namespace": namespace},
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 107,
+                "fsGroup": 107,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "qemu-nbd",
+                    "image": TESTSERVER.reference,
+                    "command": ["qemu-nbd", "--read-only", "--persistent", "--shared=4", "--format=raw"],
+                    "args": [f"--port={NBD_PORT}", disk],
+                    "readinessProbe": {"tcpSocket": {"port": NBD_PORT}, "periodSeconds": 1},
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+                | (mounted if mode == "Filesystem" else attached)
+            ],
+            "volumes": [volume],
+        },
+    }
