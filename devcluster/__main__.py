@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import devcluster
-from devcluster import binaries, choose
+from devcluster import choose
 from devcluster.embedded import Embedded
 from devcluster.errors import DevclusterError
+from devcluster.layout import PROGRAMS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,10 +68,9 @@ def _ask(cluster: choose.Cluster, args: argparse.Namespace) -> int:
         case "kubeconfig":
             print(cluster.kubeconfig())
         case "env":
-            programs = binaries.directory() / "bin"
             print(f"export KUBECONFIG={shlex.quote(cluster.kubeconfig())}")
-            if str(programs) not in os.environ["PATH"].split(":"):
-                print(f"export PATH={shlex.quote(str(programs))}:$PATH")
+            if PROGRAMS.exists() and str(PROGRAMS) not in os.environ["PATH"].split(":"):
+                print(f"export PATH={PROGRAMS}:$PATH")
     return 0
 
 

@@ -5,7 +5,6 @@ starts a cluster, does nothing to a healthy one and heals one that was killed or
 """
 
 import signal
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,9 +22,11 @@ from devcluster.layout import (
     DATA,
     KUBECONFIG,
     KUBELET_ROOT,
+    LOGS,
     PAUSE_IMAGE,
     PIDS,
     PKI,
+    PROGRAMS,
     RUN,
     SOURCE,
 )
@@ -64,18 +65,16 @@ class Embedded:
         """End one component with a signal and start it again, with the sidecars that end with it."""
         prerequisites.require_root()
         if name not in processes.recorded():
-            raise DevclusterError(f"no component {name} runs here: see `python -m devcluster status`")
+            known = ", ".join(processes.recorded()) or "none, there is no cluster"
+            raise DevclusterError(f"no component {name} runs here; these do: {known}")
         with _alone():
             processes.stop(processes.recorded()[name], first=first)
         self.up()
 
     def status(self) -> bool:
         """Print components, node and storage; whether all is ready."""
-        if not PIDS.exists():
-            print("no cluster: `python -m devcluster up` starts one")
-            return False
-        home = binaries.directory()
-        return status.show(_components(home, sys.executable), home / "bin")
+        programs, python = _programs(), prerequisites.storage_python()
+        return status.show((*control_plane(programs), *node(programs), *storage(programs, python)))
 
     def load(self, archive: Path) -> None:
         """Import the images of an archive into containerd."""
@@ -103,6 +102,8 @@ def _prepare() -> None:
 def _run(home: Path, python: str) -> None:
     """Start what does not run, in three waves: the control plane, the node, its storage."""
     programs = home / "bin"
+    PROGRAMS.unlink(missing_ok=True)
+    PROGRAMS.symlink_to(programs)
     environment = _environment(programs)
     first, second, third = control_plane(programs), node(programs), storage(programs, python)
     _start(first, environment)
@@ -117,11 +118,6 @@ def _run(home: Path, python: str) -> None:
     _apply(programs, [SOURCE / "manifests", SOURCE / "csi" / "manifests"])
     _wait_for_cluster()
     _require_alive()
-
-
-def _components(home: Path, python: str) -> tuple[Component, ...]:
-    programs = home / "bin"
-    return (*control_plane(programs), *node(programs), *storage(programs, python))
 
 
 def _start(components: Iterable[Component], environment: dict[str, str]) -> None:
@@ -145,9 +141,9 @@ def _wait(components: Sequence[Component]) -> None:
         while not component.ready():
             process = processes.recorded()[component.name]
             if not process.alive():
-                raise DevclusterError(f"{component.name} ended:\n{processes.log_tail(component.name)}")
+                raise _failure(component.name, "ended")
             if time.monotonic() > deadline:
-                raise DevclusterError(f"{component.name} is not ready:\n{processes.log_tail(component.name)}")
+                raise _failure(component.name, f"is not ready after {START_TIMEOUT_S:.0f} s")
             time.sleep(POLL_S)
 
 
@@ -164,7 +160,14 @@ def _require_alive() -> None:
     """A program without a health endpoint shows that it cannot work by ending soon after its start."""
     for name, process in processes.recorded().items():
         if not process.alive():
-            raise DevclusterError(f"{name} ended:\n{processes.log_tail(name)}")
+            raise _failure(name, "ended")
+
+
+def _failure(name: str, what: str) -> DevclusterError:
+    return DevclusterError(
+        f"{name} {what}; the end of its log ({LOGS / name}.log):\n{processes.log_tail(name)}\n"
+        "`python -m devcluster up` tries again; `python -m devcluster down` and then `up` starts with an empty cluster"
+    )
 
 
 def _apply(programs: Path, directories: Iterable[Path]) -> None:
@@ -175,16 +178,19 @@ def _apply(programs: Path, directories: Iterable[Path]) -> None:
 
 def _programs() -> Path:
     """Where the programs of the running cluster are."""
-    if not PIDS.exists():
+    if not PIDS.exists() or not PROGRAMS.exists():
         raise DevclusterError("no cluster runs here: `python -m devcluster up` starts one")
-    return binaries.directory() / "bin"
+    return PROGRAMS.resolve()
 
 
 def _clean_storage() -> None:
     """Let each storage provider take apart what it mounted and attached (the pods are gone)."""
     for data in (DATA / "csi", DATA / "csi-noclone", DATA / "local"):
         if data.exists():
-            run([prerequisites.storage_python(), "-m", "devcluster.csi", "clean", "--data", data], cwd=CHECKOUT)
+            try:
+                run([prerequisites.storage_python(), "-m", "devcluster.csi", "clean", "--data", data], cwd=CHECKOUT)
+            except DevclusterError as error:
+                say(f"{error}; going on: mounts and loop devices are swept next")
 
 
 def _forget_earlier_boot() -> None:

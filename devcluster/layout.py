@@ -13,6 +13,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cdi-
 CHECKOUT = Path(__file__).resolve().parent.parent
 SOURCE = CHECKOUT / "devcluster"
 
+# A link to the programs that the cluster runs on: it stays when the pins in the checkout move on.
+PROGRAMS = DATA / "bin"
 PKI = DATA / "pki"
 CONFIG = DATA / "config"
 LOGS = DATA / "log"

@@ -115,8 +115,8 @@ def install_packages(names: Sequence[str]) -> None:
 
 
 def storage_python() -> str:
-    """An interpreter that can run the CSI driver: this one, or the checkout's virtual environment."""
-    for python in (sys.executable, str(CHECKOUT / ".venv" / "bin" / "python")):
+    """An interpreter that can run the CSI driver: the checkout's virtual environment, or this one."""
+    for python in (str(CHECKOUT / ".venv" / "bin" / "python"), sys.executable):
         with suppress(FileNotFoundError):
             if subprocess.run([python, "-c", "import grpc"], capture_output=True).returncode == 0:
                 return python

@@ -10,13 +10,13 @@ from devcluster import processes
 from devcluster.api import Api
 from devcluster.components import Component
 from devcluster.errors import DevclusterError
-from devcluster.layout import KUBECONFIG, LOGS, NODE
+from devcluster.layout import KUBECONFIG, LOGS, NODE, PROGRAMS
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
-def show(components: Iterable[Component], programs: Path) -> bool:
+def show(components: Iterable[Component]) -> bool:
     """Print a table of components, then node, storage and how to use them; whether all is ready."""
     records, good = processes.recorded(), True
     print(f"{'COMPONENT':<28}{'STATE':<14}{'PID':>8}{'MEMORY':>10}{'CPU':>9}{'AGE':>9}")
@@ -32,7 +32,7 @@ def show(components: Iterable[Component], programs: Path) -> bool:
         print(f"\nnode {NODE}: " + ("; ".join(gaps) if gaps else "ready"))
         for line in storage_classes(api):
             print(line)
-    print(f"\nexport KUBECONFIG={KUBECONFIG}\nexport PATH={programs}:$PATH\nlogs: {LOGS}")
+    print(f"\nexport KUBECONFIG={KUBECONFIG}\nexport PATH={PROGRAMS}:$PATH\nlogs: {LOGS}")
     if not good:
         print("not all is ready: `python -m devcluster up` starts what is missing")
     return good
