@@ -4,11 +4,13 @@ import json
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from devcluster import binaries
+from tests.e2e.csi.driver import Driver
 
 NO_COPIES = ("--driver-name", "csi.devcluster.local", "--no-snapshots", "--no-clones")
 
@@ -48,7 +50,9 @@ NO_SNAPSHOTS_OR_CLONES = {
         pytest.param(NO_COPIES, NOT_OFFERED | NO_SNAPSHOTS_OR_CLONES, id="csi-noclone"),
     ],
 )
-def test_conforms(start_driver, tmp_path, arguments, left_out, access):
+def test_conforms(
+    start_driver: Callable[..., Driver], tmp_path: Path, arguments: tuple[str, ...], left_out: set[str], access: str
+) -> None:
     driver = start_driver(*arguments)
     report = tmp_path / "report.json"
     subprocess.run(

@@ -1,0 +1,74 @@
+"""The installation under test: what `make install` leaves, found again by asking the cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from devcluster import choose
+from devcluster.binaries import program
+from devcluster.embedded import Embedded
+from oci import recipes
+from tests.e2e.kubectl import Kubectl, Object
+
+CHECKOUT = Path(__file__).parents[2]
+NAMESPACE = "cdi"
+RELEASE = "cdi"
+CONTROLLER = "deployment/cdi-deployment"
+CONTROLLER_PODS = "--selector=cdi.kubevirt.io=cdi-deployment"
+LEASE = "cdi-controller-leader-election-helper"
+
+
+@dataclass(frozen=True)
+class Installation:
+    kubectl: Kubectl
+    """Without a namespace."""
+    embedded: bool
+    """The cluster's processes are on this machine, so that a test may kill them."""
+
+    @property
+    def own(self) -> Kubectl:
+        return self.kubectl.within(NAMESPACE)
+
+    @property
+    def python_image(self) -> str:
+        """An image that the nodes have and that has a Python: the importer's."""
+        return recipes.IMPORTER.reference
+
+    def controllers(self) -> list[Object]:
+        """The controller's pods that are to stay."""
+        pods = self.own.items("pods", CONTROLLER_PODS)
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    def leader(self) -> str:
+        """Name of the pod that leads; the lease's holder is the pod's name with something behind it."""
+        return holder(self.own.get("lease", LEASE))
+
+
+def holder(lease: Object) -> str:
+    identity = str(lease["spec"].get("holderIdentity") or "")
+    return identity.partition("_")[0]
+
+
+def install() -> Installation:
+    """What a developer types, and what it leaves."""
+    make("install")
+    cluster = choose.cluster(False)
+    kubectl = program("kubectl") or shutil.which("kubectl")
+    assert kubectl, "devcluster has built no kubectl and none is installed"
+    return Installation(Kubectl(str(kubectl), Path(cluster.kubeconfig())), isinstance(cluster, Embedded))
+
+
+def make(target: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    subprocess.run(["make", "--no-print-directory", target], cwd=CHECKOUT, env=environment, check=True)
+
+
+def helm(kubeconfig: Path, *args: str) -> str:
+    argv = [str(program("helm")), "--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE, *args]
+    done = subprocess.run(argv, cwd=CHECKOUT, text=True, capture_output=True)
+    assert done.returncode == 0, f"helm {' '.join(args)}: {done.stderr}"
+    return done.stdout

@@ -1,0 +1,84 @@
+"""A namespace for each test, as strict as a careful administrator makes it, and what is in it when a test fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.e2e.installation import CONTROLLER_PODS, Installation
+from tests.e2e.kubectl import Kubectl, KubectlError
+
+PREFIX = "e2e-"
+LABEL = "cdi.kubevirt.io/testing"
+live: list[Kubectl] = []
+"""Namespaces of the tests that run now: what is worth printing when one fails."""
+
+
+@contextmanager
+def namespace(kubectl: Kubectl, name: str) -> Iterator[Kubectl]:
+    """A new namespace that only admits restricted pods; deleted at the end, without waiting."""
+    name = PREFIX + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50]
+    labels = {LABEL: "e2e", "pod-security.kubernetes.io/enforce": "restricted"}
+    delete_all(kubectl, f"namespace/{name}")
+    kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    inside = kubectl.within(name)
+    # No pod can be made before the namespace has its service account.
+    inside.wait("serviceaccount/default", "create")
+    live.append(inside)
+    try:
+        yield inside
+    finally:
+        live.remove(inside)
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
+def delete_all(kubectl: Kubectl, *what: str, timeout_s: float = 120) -> None:
+    """Delete namespaces and wait until they, with all that was in them, are gone."""
+    kubectl("delete", *what, "--ignore-not-found", f"--timeout={timeout_s}s", timeout_s=timeout_s + 10)
+
+
+def report(installation: Installation, inside: Kubectl) -> str:
+    """What a person would look at first."""
+    unfinished = "jsonpath={range .items[?(@.status.phase!='Succeeded')]}{.metadata.name}: {.status}{'\\n'}{end}"
+    importers = "--selector=cdi.kubevirt.io=importer"
+    looks = [
+        (inside, ("get", "datavolumes,pvc,pods,volumeimportsources", "--output", "wide")),
+        (inside, ("get", "datavolumes", "--output", unfinished)),
+        (inside, ("get", "events", "--sort-by=.metadata.creationTimestamp")),
+        (inside, ("logs", importers, "--tail=20", "--prefix")),
+        (installation.own, ("get", "pods", "--output", "wide")),
+        (installation.own, ("logs", CONTROLLER_PODS, "--tail=60", "--prefix")),
+    ]
+    return "\n".join(_look(kubectl, args) for kubectl, args in looks)
+
+
+def _look(kubectl: Kubectl, args: tuple[str, ...]) -> str:
+    try:
+        shown = kubectl(*args, timeout_s=20)
+    except (KubectlError, subprocess.TimeoutExpired) as error:
+        shown = str(error)
+    return f"$ kubectl -n {kubectl.namespace} {' '.join(args)}\n{shown}"
+
+
+def volumes_of(kubectl: Kubectl, prefix: str) -> list[str]:
+    """The PersistentVolumes whose claim is, or was, in a namespace that begins with `prefix`."""
+    return [
+        f"pv/{volume['metadata']['name']}"
+        for volume in kubectl.items("pv")
+        if (volume["spec"].get("claimRef") or {}).get("namespace", "").startswith(prefix)
+    ]
+
+
+def wait_for_no_volumes(kubectl: Kubectl, prefix: str, timeout_s: float = 60) -> None:
+    """Wait until storage has taken back every volume that a claim in those namespaces had."""
+    if names := volumes_of(kubectl, prefix):
+        kubectl("wait", *names, "--for=delete", f"--timeout={timeout_s}s", timeout_s=timeout_s + 10)
+
+
+def dumped(kubectl: Kubectl) -> str:
+    """Every object of the cluster that we make or change, whole, as JSON."""
+    kinds = "datavolumes,volumeimportsources,storageprofiles,cdiconfigs,pvc,pv,pods,storageclasses,namespaces"
+    return json.dumps(kubectl.items(kinds, "--all-namespaces"))

@@ -1,0 +1,59 @@
+"""The machine under the embedded cluster: the processes of its pods, to be killed, and its components, to be restarted.
+
+Everything else in these tests goes through kubectl; a crash does not.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from devcluster.binaries import program
+from devcluster.layout import CONTAINERD_SOCKET, DATA
+from tests.e2e.installation import CHECKOUT
+from tests.e2e.kubectl import Object
+
+
+def kill(pod: Object) -> bool:
+    """SIGKILL the main process of each running container of the pod; whether there was one."""
+    tasks = running_tasks()
+    statuses = pod["status"].get("containerStatuses") or ()
+    ids = [status.get("containerID", "").removeprefix("containerd://") for status in statuses]
+    killed = [_kill(tasks[container]) for container in ids if container in tasks]
+    return any(killed)
+
+
+def running_tasks() -> dict[str, int]:
+    """Process id of every running container, by the container's id."""
+    ctr = [str(program("ctr")), "--address", str(CONTAINERD_SOCKET), "--namespace", "k8s.io"]
+    _, *lines = subprocess.run([*ctr, "tasks", "list"], text=True, capture_output=True, check=True).stdout.splitlines()
+    rows = (line.split() for line in lines)
+    return {container: int(pid) for container, pid, status in rows if status == "RUNNING"}
+
+
+def _kill(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def crash(component: str) -> None:
+    """Kill a component of the cluster and start it again; done when it is ready."""
+    command = [sys.executable, "-m", "devcluster", "restart", component, "--kill"]
+    subprocess.run(command, cwd=CHECKOUT, capture_output=True, check=True)
+
+
+def stored_volumes() -> set[str]:
+    """What the drivers keep on their disks: the id of every volume, whether the cluster knows it or not."""
+    pools = (DATA / "csi" / "volumes", DATA / "csi-noclone" / "volumes")
+    return {file.stem for pool in pools for file in pool.glob("*.json")}
+
+
+def local_directories() -> set[Path]:
+    """What the provisioner without CSI keeps."""
+    return set((DATA / "local").glob("pvc-*"))

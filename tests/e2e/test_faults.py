@@ -1,0 +1,138 @@
+"""Things die while twenty DataVolumes import; all of them succeed, every byte is right and nothing is left over.
+
+The moments are random but the same in every run: they come from a seed. What dies is on this machine, so these tests
+need the embedded cluster.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from tests.e2e import disks, manifests, namespaces, node
+from tests.e2e.installation import Installation
+from tests.e2e.kubectl import Kubectl, Object
+from tests.e2e.sources import Image
+from tests.e2e.watch import Watch, phase
+from tests.e2e.webserver import WebServer
+
+pytestmark = pytest.mark.faults
+
+COUNT = 20
+KILLS = 12
+KINDS = (("csi", "Filesystem"), ("csi", "Block"), ("csi-noclone", "Block"), ("local", "Filesystem"))
+SOURCES = ("medium.qcow2", "medium.raw")
+IMPORTERS = "--selector=cdi.kubevirt.io=importer"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Twenty imports that are under way: `plan` says of each name its storage class, volume mode and image."""
+
+    kubectl: Kubectl
+    volumes: Watch
+    plan: Mapping[str, tuple[str, str, str]]
+
+    def done(self, now: Mapping[str, Object]) -> bool:
+        return all(phase(now, name) == "Succeeded" for name in self.plan)
+
+    def importing(self, now: Mapping[str, Object]) -> int:
+        return sum(phase(now, name) == "ImportInProgress" for name in self.plan)
+
+
+@pytest.fixture
+def fleet(installation: Installation, namespace: Kubectl, server: WebServer) -> Iterator[Fleet]:
+    if not installation.embedded:
+        pytest.skip("kills processes of the node, which only the embedded cluster has on this machine")
+    kinds = itertools.cycle(itertools.product(SOURCES, KINDS))
+    plan = {f"disk-{n:02}": (*kind, image) for n, (image, kind) in zip(range(COUNT), kinds, strict=False)}
+    with Watch(namespace, "datavolumes") as volumes:
+        namespace.apply(*(manifest(name, server, *what) for name, what in plan.items()))
+        yield Fleet(namespace, volumes, plan)
+
+
+def manifest(name: str, server: WebServer, storage_class: str, mode: str, image: str) -> Object:
+    asked = manifests.claim_spec("80Mi", storage_class=storage_class, mode=mode, access_mode="ReadWriteOnce")
+    return manifests.data_volume(name, source=manifests.http(server.slow_url(image)), storage=asked)
+
+
+def test_controllers_and_importers_are_killed(
+    fleet: Fleet, installation: Installation, images: Mapping[str, Image]
+) -> None:
+    chance = random.Random(3)
+    killed = []
+    for _ in range(KILLS):
+        if fleet.volumes.within(chance.uniform(0.5, 3), fleet.done):
+            break
+        victim = chance.choice((kill_importer, kill_importer, kill_leader, delete_leader))
+        killed.append(victim(fleet, installation, chance))
+    assert killed.count("importer") >= 2, killed
+    assert killed.count("leader") >= 2, killed
+    assert_all_is_well(fleet, installation, images)
+    restarts = [fleet.volumes.now[name]["status"].get("restartCount", 0) for name in fleet.plan]
+    assert sum(restarts) >= 1
+
+
+def kill_importer(fleet: Fleet, installation: Installation, chance: random.Random) -> str:
+    """SIGKILL of a worker's process on the node."""
+    running = fleet.kubectl.items("pods", IMPORTERS, "--field-selector=status.phase=Running")
+    return "importer" if running and node.kill(chance.choice(running)) else "nobody"
+
+
+def kill_leader(fleet: Fleet, installation: Installation, chance: random.Random) -> str:
+    """SIGKILL of the leading controller's process on the node; the kubelet starts it again."""
+    leaders = [pod for pod in installation.controllers() if pod["metadata"]["name"] == installation.leader()]
+    return "leader" if leaders and node.kill(leaders[0]) else "nobody"
+
+
+def delete_leader(fleet: Fleet, installation: Installation, chance: random.Random) -> str:
+    """The pod of the leading controller, away without a goodbye."""
+    installation.own("delete", "pod", installation.leader(), "--ignore-not-found", "--force", "--grace-period=0")
+    return "leader"
+
+
+def test_the_cluster_itself_crashes(fleet: Fleet, installation: Installation, images: Mapping[str, Image]) -> None:
+    chance = random.Random(4)
+    fleet.volumes.until(lambda now: fleet.importing(now) >= 3, "some imports are under way")
+    for component in ("kube-apiserver", "kubelet", "kube-apiserver"):
+        node.crash(component)
+        fleet.volumes.within(chance.uniform(0.5, 3), fleet.done)
+    assert_all_is_well(fleet, installation, images)
+
+
+def test_deleted_at_random_moments(fleet: Fleet, installation: Installation) -> None:
+    """A DataVolume may go at any moment of its life; what was made for it goes with it, down to the storage."""
+    chance = random.Random(5)
+    for name in chance.sample(sorted(fleet.plan), COUNT):
+        fleet.volumes.within(chance.uniform(0, 1.2), fleet.done)
+        fleet.kubectl("delete", "datavolume", name, "--wait=false")
+    fleet.kubectl("wait", "dv,pvc,pods,volumeimportsources", "--all", "--for=delete", "--timeout=90s")
+    namespaces.wait_for_no_volumes(installation.kubectl, fleet.kubectl.namespace)
+    assert_storage_is_accounted_for(installation)
+
+
+def assert_all_is_well(fleet: Fleet, installation: Installation, images: Mapping[str, Image]) -> None:
+    fleet.volumes.until(fleet.done, "all succeed", 180)
+    wanted = [disks.Expected(name, mode, images[image].virtual_bytes) for name, (_, mode, image) in fleet.plan.items()]
+    found = disks.read(fleet.kubectl, installation.python_image, wanted)
+    assert {name: disk.sha256 for name, disk in found.items()} == {
+        name: images[image].sha256 for name, (_, _, image) in fleet.plan.items()
+    }
+    assert [name for name, disk in found.items() if disk.nonzero_after_image] == []
+    # The last hidden claims are deleted a moment after the last success.
+    for leftover in ("pvc --selector=velero.io/exclude-from-backup", f"pods {IMPORTERS}", "volumeimportsources --all"):
+        fleet.kubectl("wait", *leftover.split(), "--for=delete", "--timeout=30s")
+    assert {claim["metadata"]["name"] for claim in fleet.kubectl.items("pvc")} == set(fleet.plan)
+    bound = {claim["spec"]["volumeName"] for claim in fleet.kubectl.items("pvc")}
+    assert set(namespaces.volumes_of(installation.kubectl, fleet.kubectl.namespace)) == {f"pv/{name}" for name in bound}
+    assert_storage_is_accounted_for(installation)
+
+
+def assert_storage_is_accounted_for(installation: Installation) -> None:
+    """Behind every volume of the drivers is a PersistentVolume: storage that nobody knows of is lost to the user."""
+    specs = [volume["spec"] for volume in installation.kubectl.items("pv")]
+    assert node.stored_volumes() == {spec["csi"]["volumeHandle"] for spec in specs if "csi" in spec}
