@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cdi_operator.api import annotations as names
 
@@ -21,6 +23,8 @@ class Settings:
     """Label app.kubernetes.io/part-of of everything we create; empty for none."""
     version: str = ""
     """Label app.kubernetes.io/version of everything we create; empty for none."""
+    config: Mapping[str, Any] | None = None
+    """Spec of CDIConfig `config` where an installer without CDI object decides it (helm); None: nobody said."""
 
     @property
     def labels(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a flow is to the machinery that drives it.
+"""The flows that the controller runs, as data, and what a flow is to the machinery that drives it.
 
 A flow is a package under `cdi_operator.flows` with two pure functions:
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cdi_operator.flows import config, datavolume, importer, populate, storageprofile
 from cdi_operator.flows.actions import Plan
 from cdi_operator.flows.seen import Key
 from cdi_operator.flows.settings import Settings
@@ -27,5 +28,14 @@ class Flow:
     name: str
     observe: Callable[[View, Key], Any]
     plan: Callable[[Any, Settings, datetime], Plan]
-    workers: int = 4
-    """Keys of this flow that are worked on at the same time."""
+    workers: int = 8
+    """Keys that are worked on at the same time. While one waits for the API server, the others go on."""
+
+
+FLOWS = (
+    Flow("datavolume", datavolume.observe, datavolume.plan),
+    Flow("populate", populate.observe, populate.plan),
+    Flow("importer", importer.observe, importer.plan),
+    Flow("storageprofile", storageprofile.observe, storageprofile.plan, workers=2),
+    Flow("config", config.observe, config.plan, workers=1),
+)
