@@ -315,7 +315,7 @@ def test_exceeded_quota(used_up: str, namespace: Kubectl, server: WebServer) -> 
         volumes.until(lambda now: phase(now, "poor") == "Succeeded", "it heals when the quota is raised")
 
 
-INVALID = {
+INVALID: dict[str, tuple[Object, tuple[str, ...]]] = {
     # what is wrong -> (spec, what kubectl prints: one of these)
     "content-type": (
         {"contentType": "test"},
@@ -337,7 +337,7 @@ def test_invalid_manifest(mistake: str, namespace: Kubectl) -> None:
     """The API server says no, in these words, before anything is stored."""
     spec, texts = INVALID[mistake]
     good = manifests.data_volume("wrong", source=manifests.http("http://images"), storage=manifests.claim_spec("1Gi"))
-    said = refusal(namespace, {**good, "spec": {**good["spec"], **spec}})
+    said = refusal(namespace, {**good, "spec": good["spec"] | spec})
     assert any(text in said for text in texts), said
     assert namespace.items("datavolumes") == []
 
