@@ -1,0 +1,291 @@
+"""How long a DataVolume takes from apply to Succeeded, stage by stage, and what the controller pays for it.
+
+`make bench-control` runs this against the cluster of KUBECONFIG, where the chart is installed. Times are taken where a
+user stands: when a watch of the API server shows the change, in one process, on one clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cdi_operator.cluster.access import Access
+from cdi_operator.cluster.client import Client
+from cdi_operator.cluster.errors import ApiError
+from cdi_operator.flows.actions import Object, Ref
+from cdi_operator.flows.seen import controller
+from demo import server
+from demo.kubectl import Kubectl
+from devcluster import choose
+from devcluster.errors import DevclusterError
+
+STAGES = ("claim bound", "pod scheduled", "container started", "data moved", "volume handed over", "Succeeded")
+TIMEOUT_S = 120.0
+MIB = 1 << 20
+REQUESTS = re.compile(r"^cdi_api_requests_total\{(?P<labels>[^}]*)\} (?P<count>[0-9.e+]+)$", re.MULTILINE)
+MEMORY = re.compile(r"^process_resident_memory_bytes (?P<bytes>[0-9.e+]+)$", re.MULTILINE)
+
+
+@dataclass
+class Run:
+    """When each stage of one DataVolume was first seen, in seconds after its creation was asked for."""
+
+    name: str
+    asked_at: float
+    seen: dict[str, float] = field(default_factory=dict)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def reached(self, stage: str) -> None:
+        self.seen.setdefault(stage, time.monotonic() - self.asked_at)
+        if stage == STAGES[-1]:
+            self.done.set()
+
+    @property
+    def total_s(self) -> float:
+        return self.seen[STAGES[-1]]
+
+    def spent(self) -> dict[str, float]:
+        """Seconds in each stage; a stage that was not seen by itself took no time of its own."""
+        spent, before = {}, 0.0
+        for stage in STAGES:
+            at = max(before, self.seen.get(stage, before))
+            spent[stage] = at - before
+            before = at
+        return spent
+
+
+class Stopwatch:
+    """Follows the DataVolumes of one namespace through the watches."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self.client = client
+        self.namespace = namespace
+        self.runs: dict[str, Run] = {}
+        self.names_by_claim_uid: dict[str, str] = {}
+
+    async def follow(self, kind: str) -> None:
+        version = ""
+        while True:
+            async for change, obj in self.client.watch(kind, version, namespace=self.namespace):
+                version = obj["metadata"]["resourceVersion"]
+                if change in ("ADDED", "MODIFIED"):
+                    self.look(kind, obj)
+
+    def look(self, kind: str, obj: Object) -> None:
+        name = obj["metadata"]["name"]
+        status = obj.get("status") or {}
+        match kind:
+            case "DataVolume":
+                if status.get("phase") == "Succeeded" and name in self.runs:
+                    self.runs[name].reached("Succeeded")
+            case "PersistentVolumeClaim":
+                self.look_at_claim(obj, status)
+            case "Pod":
+                self.look_at_pod(obj, status)
+
+    def look_at_claim(self, claim: Object, status: dict[str, Any]) -> None:
+        meta = claim["metadata"]
+        if meta["name"] in self.runs:
+            self.names_by_claim_uid[meta["uid"]] = meta["name"]
+        run = self.runs.get(meta["name"])
+        prime_of = self.runs.get(self.names_by_claim_uid.get((controller(claim) or {}).get("uid", ""), ""))
+        if status.get("phase") != "Bound":
+            return
+        if prime_of:
+            self.names_by_claim_uid[meta["uid"]] = prime_of.name
+            prime_of.reached("claim bound")
+        elif run:
+            populated = "dataSourceRef" in claim["spec"]
+            run.reached("volume handed over" if populated else "claim bound")
+
+    def look_at_pod(self, pod: Object, status: dict[str, Any]) -> None:
+        run = self.runs.get(self.names_by_claim_uid.get((controller(pod) or {}).get("uid", ""), ""))
+        if run is None:
+            return
+        if pod["spec"].get("nodeName"):
+            run.reached("pod scheduled")
+        if any({"running", "terminated"} & set(c.get("state") or {}) for c in status.get("containerStatuses") or ()):
+            run.reached("container started")
+        if status.get("phase") == "Succeeded":
+            run.reached("data moved")
+
+    async def create(self, manifest: dict[str, Any]) -> Run:
+        run = Run(manifest["metadata"]["name"], time.monotonic())
+        self.runs[run.name] = run
+        await self.client.create(manifest)
+        return run
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the leading controller has used since it started."""
+
+    requests: float
+    memory_bytes: float
+
+
+def cost(kubectl: Kubectl, install: str) -> Cost:
+    """From the metrics of every controller pod: a standby asks for nothing but its lease."""
+    requests, memory = 0.0, 0.0
+    found = kubectl.get("pods", f"--namespace={install}", "--selector=cdi.kubevirt.io=cdi-controller") or {"items": []}
+    for pod in found["items"]:
+        text = kubectl(
+            "get", "--raw", f"/api/v1/namespaces/{install}/pods/{pod['metadata']['name']}:8080/proxy/metrics"
+        )
+        counted = [match for match in REQUESTS.finditer(text) if 'kind="Lease"' not in match["labels"]]
+        requests += sum(float(match["count"]) for match in counted)
+        memory = max(memory, *(float(match["bytes"]) for match in MEMORY.finditer(text)))
+    return Cost(requests, memory)
+
+
+def data_volume(name: str, watch: Stopwatch, source: dict[str, Any], mode: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "kind": "DataVolume",
+        "metadata": {"name": name, "namespace": watch.namespace},
+        "spec": {
+            "source": source,
+            "storage": {
+                "volumeMode": mode,
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "64Mi"}},
+            },
+        },
+    }
+
+
+@asynccontextmanager
+async def own_namespace(client: Client, name: str) -> AsyncIterator[str]:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    try:
+        yield name
+    finally:
+        await client.delete(Ref("v1", "Namespace", name))
+
+
+async def one_by_one(watch: Stopwatch, title: str, manifests: list[dict[str, Any]]) -> list[Run]:
+    runs = []
+    for manifest in manifests:
+        run = await watch.create(manifest)
+        async with asyncio.timeout(TIMEOUT_S):
+            await run.done.wait()
+        runs.append(run)
+        await watch.client.delete(Ref("cdi.kubevirt.io/v1beta1", "DataVolume", run.name, watch.namespace))
+        print(f"  {title}: {run.total_s:.1f} s", file=sys.stderr)
+    return runs
+
+
+async def all_at_once(watch: Stopwatch, manifests: list[dict[str, Any]]) -> tuple[list[Run], float]:
+    started = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(watch.create(manifest)) for manifest in manifests]
+    runs = [task.result() for task in tasks]
+    async with asyncio.timeout(TIMEOUT_S):
+        await asyncio.gather(*(run.done.wait() for run in runs))
+    return runs, time.monotonic() - started
+
+
+def table(rows: dict[str, list[Run]]) -> Table:
+    shown = Table(title="from apply to Succeeded, in seconds: the median of each stage, the median and slowest of all")
+    shown.add_column("DataVolume")
+    for column in (*STAGES, "median", "slowest"):
+        shown.add_column(column, justify="right")
+    for title, runs in rows.items():
+        spent = [run.spent() for run in runs]
+        stages = [statistics.median(each[stage] for each in spent) for stage in STAGES]
+        totals = [run.total_s for run in runs]
+        shown.add_row(title, *(f"{seconds:.2f}" for seconds in (*stages, statistics.median(totals), max(totals))))
+    return shown
+
+
+def small_image(kubectl: Kubectl) -> str:
+    """An image of 64 MiB with 20 MB of data that does not compress, on the web server inside the cluster; its URL."""
+    with tempfile.TemporaryDirectory() as directory:
+        raw, image = Path(directory, "small.raw"), Path(directory, "small.qcow2")
+        with raw.open("wb") as disk:
+            disk.write(random.Random(0).randbytes(20_000_000))
+            disk.truncate(64 << 20)
+        subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, image], check=True)
+        server.start(kubectl)
+        return server.put(kubectl, image, "bench-small.qcow2")
+
+
+async def measure(options: argparse.Namespace, kubectl: Kubectl, url: str) -> None:
+    access = await Access.load(kubectl.kubeconfig)
+    async with Client(access) as client, own_namespace(client, f"bench-{os.getpid()}") as namespace:
+        watch = Stopwatch(client, namespace)
+        watchers = [asyncio.create_task(watch.follow(kind)) for kind in ("DataVolume", "PersistentVolumeClaim", "Pod")]
+        try:
+            await measure_with(watch, kubectl, options, {"http": {"url": url}})
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+
+
+async def measure_with(watch: Stopwatch, kubectl: Kubectl, options: argparse.Namespace, http: dict[str, Any]) -> None:
+    kinds = {
+        "HTTP, filesystem": (http, "Filesystem"),
+        "HTTP, block": (http, "Block"),
+        "blank, filesystem": ({"blank": {}}, "Filesystem"),
+        "blank, block": ({"blank": {}}, "Block"),
+    }
+    before = cost(kubectl, options.install_namespace)
+    rows = {}
+    for row, (title, (source, mode)) in enumerate(kinds.items()):
+        names = [f"alone-{row}-{number}" for number in range(options.repeat)]
+        rows[title] = await one_by_one(watch, title, [data_volume(name, watch, source, mode) for name in names])
+    alone = cost(kubectl, options.install_namespace)
+    names = [f"crowd-{number}" for number in range(options.crowd)]
+    crowd, crowd_s = await all_at_once(watch, [data_volume(name, watch, http, "Filesystem") for name in names])
+    after = cost(kubectl, options.install_namespace)
+    rows[f"HTTP, filesystem, {options.crowd} at once"] = crowd
+    made = options.repeat * len(kinds)
+    console = Console(width=150)
+    console.print(table(rows))
+    console.print(f"{options.crowd} at once: all Succeeded after {crowd_s:.1f} s")
+    console.print(
+        f"controller's API requests a DataVolume: {(alone.requests - before.requests) / made:.0f} one by one, "
+        f"{(after.requests - alone.requests) / options.crowd:.0f} when {options.crowd} come at once"
+    )
+    console.print(
+        f"controller's memory: {before.memory_bytes / MIB:.0f} MiB before, {after.memory_bytes / MIB:.0f} after"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.control", description=__doc__)
+    parser.add_argument(
+        "--kubeconfig", default=os.environ.get("KUBECONFIG"), help="default: $KUBECONFIG, else devcluster's"
+    )
+    parser.add_argument("--install-namespace", default="cdi", help="where the chart is installed (default %(default)s)")
+    parser.add_argument("--repeat", type=int, default=10, help="DataVolumes of each kind, one by one")
+    parser.add_argument("--crowd", type=int, default=30, help="DataVolumes applied at once")
+    options = parser.parse_args()
+    try:
+        kubectl = Kubectl(options.kubeconfig or choose.cluster(False).kubeconfig())
+        asyncio.run(measure(options, kubectl, small_image(kubectl)))
+    except (ApiError, DevclusterError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
