@@ -84,8 +84,8 @@ def start_reader(kubectl: Kubectl, image: str, volumes: Iterable[Expected], *, p
 def finish_reader(kubectl: Kubectl, *, pod: str = "reader", timeout_s: float = 90) -> Mapping[str, Disk]:
     kubectl.wait(f"pod/{pod}", "jsonpath={.status.containerStatuses[0].state.terminated}", timeout_s)
     printed = kubectl("logs", pod)
-    ended = kubectl.get("pod", pod)["status"]["phase"]
-    assert ended == "Succeeded", f"the reader could not read: {printed}"
+    ended = kubectl.get("pod", pod)["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert ended["exitCode"] == 0, f"the reader could not read: {printed}"
     kubectl("delete", "pod", pod, "--wait=false")
     lines = (json.loads(line) for line in printed.splitlines())
     return {claim: Disk(**{**facts, "entries": tuple(facts["entries"])}) for claim, facts in lines}

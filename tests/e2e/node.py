@@ -49,11 +49,7 @@ def crash(component: str) -> None:
 
 
 def stored_volumes() -> set[str]:
-    """What the drivers keep on their disks: the id of every volume, whether the cluster knows it or not."""
-    pools = (DATA / "csi" / "volumes", DATA / "csi-noclone" / "volumes")
-    return {file.stem for pool in pools for file in pool.glob("*.json")}
-
-
-def local_directories() -> set[Path]:
-    """What the provisioner without CSI keeps."""
-    return set((DATA / "local").glob("pvc-*"))
+    """What the storage providers keep on this machine: the id of every volume, whether the cluster knows it or not."""
+    records = [DATA / "csi" / "volumes", DATA / "csi-noclone" / "volumes"]
+    images = {image.stem for image in (DATA / "local" / "images").iterdir()}
+    return {record.stem for pool in records for record in pool.glob("*.json")} | images

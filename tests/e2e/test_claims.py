@@ -60,7 +60,7 @@ def test_a_claim_with_a_population_source(
     assert namespace.get("volumeimportsource", "debian")
 
 
-@pytest.mark.parametrize(("storage_class", "mode"), [("csi", "Filesystem"), ("csi", "Block"), ("local", "Filesystem")])
+@pytest.mark.parametrize(("storage_class", "mode"), [("csi", "Filesystem"), ("csi", "Block"), ("local", "Block")])
 def test_a_claim_with_an_endpoint(
     storage_class: str,
     mode: str,

@@ -133,6 +133,8 @@ def assert_all_is_well(fleet: Fleet, installation: Installation, images: Mapping
 
 
 def assert_storage_is_accounted_for(installation: Installation) -> None:
-    """Behind every volume of the drivers is a PersistentVolume: storage that nobody knows of is lost to the user."""
-    specs = [volume["spec"] for volume in installation.kubectl.items("pv")]
-    assert node.stored_volumes() == {spec["csi"]["volumeHandle"] for spec in specs if "csi" in spec}
+    """For every volume of the drivers there is a PersistentVolume: storage that nobody knows of is lost to the user."""
+    volumes = installation.kubectl.items("pv")
+    handles = {volume["spec"]["csi"]["volumeHandle"] for volume in volumes if "csi" in volume["spec"]}
+    names = {volume["metadata"]["name"] for volume in volumes if "local" in volume["spec"]}
+    assert node.stored_volumes() == handles | names

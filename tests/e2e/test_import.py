@@ -84,7 +84,9 @@ CASES = [
     Case("csi-noclone", "storage", "Filesystem", "small.qcow2"),
     Case("csi-noclone", "storage", "Block", "small.raw"),
     Case("local", "pvc", "Filesystem", "small.qcow2"),
+    Case("local", "pvc", "Block", "small.raw"),
     Case("local", "storage", "Filesystem", "small.raw"),
+    Case("local", "storage", "Block", "small.qcow2"),
     Case("local", "storage", "Filesystem", ""),
 ]
 CONSUMED = [case for case in CASES if case.waits == "consumer"]
