@@ -50,7 +50,7 @@ default linux
 label linux
   kernel vmlinuz
   initrd initrd
-  append root=/dev/vda2 rw console=ttyS0 quiet
+  append root=/dev/vda2 rw console=ttyS0 loglevel=3 systemd.show_status=yes
 """
 
 

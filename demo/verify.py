@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -91,13 +92,15 @@ def _await_prompt(machine: subprocess.Popen[bytes], started: float, told: Callab
             break
         part = os.read(machine.stdout.fileno(), 65536)
         console += part
+        if BROKEN_KVM in console:
+            break
         lines = readable(console).split("\n")
         for line in lines[shown:-1]:
             told(line)
         shown = max(shown, len(lines) - 1)
         if PROMPT in console:
             return time.monotonic() - started, lines[-1].strip()
-        if not part or BROKEN_KVM in console:
+        if not part:
             break
     end = " / ".join(readable(console).split("\n")[-5:])
     raise DevclusterError(f"the system on the volume shows no login prompt; its console ends with: {end}")
@@ -109,7 +112,7 @@ def readable(console: bytes) -> str:
     return re.sub(r"[\r\n]+", "\n", text)
 
 
-def _exporter(namespace: str, claim: str, mode: str) -> dict[str, object]:
+def _exporter(namespace: str, claim: str, mode: str) -> dict[str, Any]:
     disk = "/data/disk.img" if mode == "Filesystem" else "/dev/disk"
     volume = {"name": "disk", "persistentVolumeClaim": {"claimName": claim}}
     mounted = {"volumeMounts": [{"name": "disk", "mountPath": "/data"}]}
