@@ -44,11 +44,11 @@ def _kinds() -> tuple[Kind, ...]:
         Kind("CSIDriver", storage, "csidrivers", cluster),
         Kind("StorageClass", storage, "storageclasses", cluster),
         Kind("VolumeSnapshotClass", "snapshot.storage.k8s.io/v1", "volumesnapshotclasses", cluster),
-        Kind("CDI", cdi, "cdis", cluster),
+        Kind("CDI", cdi, "cdis", cluster, status_subresource=False),
         Kind("CDIConfig", cdi, "cdiconfigs", cluster, status_subresource=False),
         Kind("DataVolume", cdi, "datavolumes"),
         Kind("StorageProfile", cdi, "storageprofiles", cluster),
-        Kind("VolumeImportSource", cdi, "volumeimportsources"),
+        Kind("VolumeImportSource", cdi, "volumeimportsources", status_subresource=False),
     )
 
 
