@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 from devcluster.binaries import program
 from devcluster.layout import CONTAINERD_SOCKET, DATA

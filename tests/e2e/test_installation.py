@@ -1,4 +1,4 @@
-"""The chart on a cluster: two replicas, one leads, silent when nothing is to do, upgraded and removed without a trace."""
+"""The chart on a cluster: two replicas, one leads, silent when nothing is to do, upgraded and removed cleanly."""
 
 from __future__ import annotations
 
