@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from devcluster import binaries, pause, processes, sweep
 from devcluster.embedded import Embedded
 from devcluster.errors import DevclusterError
 from devcluster.images import load
-from devcluster.layout import BRIDGE, CHECKOUT, DATA, KUBECONFIG, RUN, SOURCE
+from devcluster.layout import BRIDGE, CHECKOUT, DATA, KUBECONFIG, PROGRAMS, RUN, SOURCE
 from devcluster.network import SET_BY_KUBELET as TUNABLES
 from devcluster.network import WANTED
 from devcluster.shell import run, say
@@ -33,6 +34,16 @@ WATCHED += tuple(map(Path, ("/var/lib/cni", "/var/lib/kubelet", "/var/lib/contai
 WATCHED += tuple(map(Path, ("/var/log/pods", "/usr/libexec/kubernetes", "/run/flannel", "/run/csi")))
 CLIENT_IMAGE = "localhost/cdi-devcluster/kubectl:1"
 FAST_UP_S = 60.0
+CRASHES = [
+    "etcd",
+    "containerd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kubelet",
+    "kube-proxy",
+    "csi",
+    "csi-noclone",
+]
 
 
 def snapshot() -> set[str]:
@@ -69,7 +80,8 @@ def _prove(kills: int, chance: random.Random) -> None:
     if took > FAST_UP_S:
         raise DevclusterError(f"`up` took {took:.0f} s with built programs: more than {FAST_UP_S:.0f}")
     _timed("up again", Embedded().up)
-    _timed("a pod reaches DNS, a service and the API server", _pod_works)
+    _timed("a pod reaches DNS, a service, the API server and its volume", _pod_works)
+    _timed("crashes that a pod does not notice", lambda: _crash(chance.sample(CRASHES, len(CRASHES))))
     for _ in range(2):
         victims = [pid for pid in processes.marked() if chance.random() < 0.5]
         say(f"kill -9 of {len(victims)} of the cluster's processes")
@@ -79,6 +91,7 @@ def _prove(kills: int, chance: random.Random) -> None:
     _unplug()
     _timed("up after a reboot", Embedded().up)
     _timed("a pod works", _pod_works)
+    _timed("the pod with volumes of every class is back", lambda: _wait_for("pod/holder", "condition=Ready"))
     _timed("down", Embedded().down)
     _timed("down again", Embedded().down)
     for _ in range(kills):
@@ -89,22 +102,41 @@ def _prove(kills: int, chance: random.Random) -> None:
 
 
 def _pod_works() -> None:
-    """A pod with a client of the API server asks it by the name of its service."""
-    programs = binaries.directory() / "bin"
+    """A pod with a client of the API server asks it by the name of its service, and writes to a volume."""
     archive = RUN / "kubectl.tar"
-    pause.write_archive(programs / "kubectl", CLIENT_IMAGE, archive)
-    load(programs, archive)
+    pause.write_archive(PROGRAMS.resolve() / "kubectl", CLIENT_IMAGE, archive)
+    load(PROGRAMS, archive)
     archive.unlink()
-    kubectl = [str(programs / "kubectl"), f"--kubeconfig={KUBECONFIG}"]
-    run([*kubectl, "delete", "pod", "proof", "--ignore-not-found"])
-    run([*kubectl, "apply", "-f", SOURCE / "proof" / "pod.yaml"])
-    try:
-        run([*kubectl, "wait", "pod/proof", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"])
-    except DevclusterError as error:
-        details = run([*kubectl, "describe", "pod/proof", "pvc/proof"])
-        raise DevclusterError(f"{error}\n{details}\n{run([*kubectl, 'logs', 'proof'])}") from error
-    if (said := run([*kubectl, "logs", "proof"])) != "ok":
+    _kubectl("delete", "pod", "proof", "--ignore-not-found")
+    _kubectl("apply", "-f", str(SOURCE / "proof" / "pod.yaml"))
+    _wait_for("pod/proof", "jsonpath={.status.phase}=Succeeded")
+    if (said := _kubectl("logs", "proof")) != "ok":
         raise DevclusterError(f"the pod asked the API server and got {said!r}")
+
+
+def _crash(names: list[str]) -> None:
+    """Each component is killed and started again; a pod with volumes of every class runs on, the same container."""
+    _kubectl("apply", "-f", str(SOURCE / "proof" / "holder.yaml"))
+    _wait_for("pod/holder", "condition=Ready")
+    container = "jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}"
+    before = _kubectl("get", "pod/holder", "--output", container)
+    for name in names:
+        Embedded().restart(name, signal.SIGKILL)
+        _pod_works()
+    if (after := _kubectl("get", "pod/holder", "--output", container)) != before:
+        raise DevclusterError(f"the pod did not live through {', '.join(names)}: {before} became {after}")
+
+
+def _wait_for(what: str, condition: str) -> None:
+    try:
+        _kubectl("wait", what, f"--for={condition}", "--timeout=90s")
+    except DevclusterError as error:
+        details = _kubectl("describe", what), _kubectl("get", "pvc,events", "--sort-by=.metadata.creationTimestamp")
+        raise DevclusterError("\n".join([str(error), *details])) from error
+
+
+def _kubectl(*arguments: str) -> str:
+    return run([PROGRAMS / "kubectl", f"--kubeconfig={KUBECONFIG}", *arguments])
 
 
 def _unplug() -> None:

@@ -6,6 +6,7 @@ by lying below our directories.
 
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -72,7 +73,8 @@ def pod_processes() -> set[int]:
 
 def mounts(mountinfo: str, below: Iterable[str]) -> list[str]:
     """Mount points at or below one of the directories, the last first (field 5 of mountinfo, octal escapes)."""
-    points = [line.split()[4].encode().decode("unicode_escape") for line in mountinfo.splitlines()]
+    escaped = [line.split()[4] for line in mountinfo.splitlines()]
+    points = [re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point) for point in escaped]
     return [point for point in reversed(points) if any(point == top or point.startswith(f"{top}/") for top in below)]
 
 
