@@ -57,6 +57,7 @@ class Informer:
     def __init__(
         self, client: Client, cache: Cache, selection: Selection, relisted: Callable[[], None] = lambda: None
     ) -> None:
+        self.kind = selection.kind
         self.synced = asyncio.Event()
         self._client = client
         self._cache = cache

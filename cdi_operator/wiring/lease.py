@@ -54,24 +54,20 @@ class Election:
     async def acquire(self) -> None:
         """Wait until the lease is ours."""
         log.info("attempting to acquire leader lease", lease=f"{self.namespace}/{NAME}", identity=self.identity)
-        while not await self._try_to_take():
+        while True:
+            if await self._try_to_take():
+                break
             await asyncio.sleep(POLL_S)
         log.info("successfully acquired lease", lease=f"{self.namespace}/{NAME}", identity=self.identity)
 
     async def keep(self) -> None:
         """Renew for ever. Raises Lost."""
-        renewed_at_s = self.clock()
         while True:
-            await asyncio.sleep(RENEW_S)
             try:
-                await self._write(self._lease, renew(self._lease["spec"], utc_now()))
-                renewed_at_s = self.clock()
-            except (ApiError, Unreachable, TimeoutError) as error:
-                log.warning("lease not renewed", error=str(error) or "no answer in time")
-                if isinstance(error, ApiError) and error.status == 409:
-                    await self._check_whose_it_is()
-            if self.clock() - renewed_at_s > GIVE_UP_S:
-                raise Lost(f"could not renew for {GIVE_UP_S:.0f} s")
+                async with asyncio.timeout(GIVE_UP_S):
+                    await self._renew()
+            except TimeoutError:
+                raise Lost(f"could not renew it for {GIVE_UP_S:.0f} s") from None
 
     async def release(self) -> None:
         """Give it back, so that another replica takes over at once."""
@@ -105,6 +101,17 @@ class Election:
         holder, _ = record
         expired = self.clock() - self._seen_at_s > (spec.get("leaseDurationSeconds") or LEASE_S)
         return holder in ("", self.identity) or expired
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            try:
+                await self._write(self._lease, renew(self._lease["spec"], utc_now()))
+                return
+            except (ApiError, Unreachable, TimeoutError) as error:
+                log.warning("lease not renewed", error=str(error) or "no answer in time")
+                if isinstance(error, ApiError) and error.status in (404, 409):
+                    await self._check_whose_it_is()
 
     async def _check_whose_it_is(self) -> None:
         """After a conflict: either somebody has it, or our own write was done although its answer was lost."""
