@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from devcluster.layout import CACHE, CHECKOUT
@@ -23,9 +24,12 @@ class Recipe:
     shipped: bool = True
     """Whether users get it; the others serve the demo and the tests."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Eight hex digits of what the image is built from: the Containerfile and every input, by name and content."""
+        """Eight hex digits of what the image is built from: the Containerfile and every input, by name and content.
+
+        Taken once in a process, so that what is built is what is installed, whatever an editor does meanwhile.
+        """
         found = hashlib.sha256()
         for path in self._files():
             found.update(f"{path.relative_to(CHECKOUT)}\0{path.stat().st_size}\0".encode())

@@ -1,0 +1,127 @@
+"""One DataVolume from apply to Succeeded, as it happens: what the API server shows, and what the worker tells.
+
+The stages are those of `bench.control`; bytes and speed come from the worker's own metrics, through the API server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.control import Run, Stopwatch
+from cdi_operator.cluster.access import Access
+from cdi_operator.cluster.client import Client
+from demo.kubectl import Kubectl
+from devcluster.errors import DevclusterError
+from importer_image.job import Report
+
+KINDS = ("DataVolume", "PersistentVolumeClaim", "Pod")
+ASK_WORKER_EVERY_S = 0.25
+TIMEOUT_S = 900.0
+METRIC = re.compile(r"^(?P<name>\w+)(?:\{[^}]*\})? (?P<value>\S+)$", re.MULTILINE)
+
+
+@dataclass
+class Import:
+    """What is known of it so far."""
+
+    run: Run
+    phase: str = ""
+    percent: float = 0.0
+    trouble: str = ""
+    """Why it does not go on, in the words of its condition Running; empty while it does."""
+    worker: Mapping[str, float] = field(default_factory=dict)
+    """The worker's metrics by name, as last told."""
+    report: Report | None = None
+
+    @property
+    def stage(self) -> str:
+        """The last one that it reached."""
+        return max(self.run.seen, key=lambda name: self.run.seen[name], default="applied")
+
+
+async def follow(
+    kubectl: Kubectl, namespace: str, name: str, manifest: Path, shown: Callable[[Import], None]
+) -> Import:
+    """Apply the manifest of DataVolume `name`, then show every change until it is Succeeded.
+
+    Raises DevclusterError when that takes longer than TIMEOUT_S, with the reason that the DataVolume gives.
+    """
+    state = Import(Run(name, time.monotonic()))
+    pods: set[str] = set()
+    async with Client(await Access.load(kubectl.kubeconfig)) as client:
+        watch = Stopwatch(client, namespace)
+        watch.runs[name] = state.run
+        tasks = [asyncio.create_task(_watch(client, kind, watch, state, pods, shown)) for kind in KINDS]
+        tasks.append(asyncio.create_task(_ask_worker(kubectl, namespace, state, pods, shown)))
+        try:
+            state.run.asked_at = time.monotonic()
+            await asyncio.to_thread(kubectl, "--namespace", namespace, "apply", "--filename", manifest)
+            done = asyncio.create_task(state.run.done.wait())
+            await asyncio.wait([done, *tasks], timeout=TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            if not done.done():
+                done.cancel()
+                for broken in (task for task in tasks if task.done()):
+                    broken.result()
+                raise DevclusterError(
+                    f"{name} is not done after {TIMEOUT_S:.0f} s: phase {state.phase}. {state.trouble}"
+                )
+        finally:
+            for task in tasks:
+                task.cancel()
+    return state
+
+
+async def _watch(
+    client: Client, kind: str, watch: Stopwatch, state: Import, pods: set[str], shown: Callable[[Import], None]
+) -> None:
+    version = ""
+    while True:
+        async for change, obj in client.watch(kind, version, namespace=watch.namespace):
+            version = obj["metadata"]["resourceVersion"]
+            if change not in ("ADDED", "MODIFIED"):
+                continue
+            watch.look(kind, obj)
+            meta = obj["metadata"]
+            if kind == "DataVolume" and meta["name"] == state.run.name:
+                _look_at_volume(state, obj.get("status") or {})
+            if kind == "Pod" and meta.get("labels", {}).get("cdi.kubevirt.io") == "importer":
+                pods.add(meta["name"])
+                state.report = _report(obj) or state.report
+            shown(state)
+
+
+def _look_at_volume(state: Import, status: Mapping[str, Any]) -> None:
+    state.phase = status.get("phase", "")
+    with contextlib.suppress(ValueError):
+        state.percent = float(status.get("progress", "").rstrip("%"))
+    running = next((each for each in status.get("conditions", ()) if each["type"] == "Running"), {})
+    state.trouble = running.get("message", "") if running.get("reason") == "Error" else ""
+
+
+def _report(pod: Mapping[str, Any]) -> Report | None:
+    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+        with contextlib.suppress(KeyError, ValueError):
+            return Report.from_json(container["state"]["terminated"]["message"])
+    return None
+
+
+async def _ask_worker(
+    kubectl: Kubectl, namespace: str, state: Import, pods: set[str], shown: Callable[[Import], None]
+) -> None:
+    while True:
+        await asyncio.sleep(ASK_WORKER_EVERY_S)
+        for pod in tuple(pods):
+            path = f"/api/v1/namespaces/{namespace}/pods/https:{pod}:8443/proxy/metrics"
+            try:
+                text = await asyncio.to_thread(kubectl, "get", "--raw", path)
+            except DevclusterError:
+                continue  # it has not begun to answer, or has ended: the watches tell
+            state.worker = {found["name"]: float(found["value"]) for found in METRIC.finditer(text)}
+            shown(state)
