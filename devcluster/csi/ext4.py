@@ -10,60 +10,63 @@ import struct
 import subprocess
 from pathlib import Path
 
-from devcluster.csi import mounts
+from devcluster.csi import loop, mounts
 from devcluster.csi.errors import not_now
 from devcluster.csi.loop import Loop
 from devcluster.errors import DevclusterError
 from devcluster.shell import run
 
+BLOCK_BYTES = 4096
 _SUPERBLOCK = 1024
 _CAP_SYS_RESOURCE = 24
 
 
 def make(image: Path) -> None:
     """Make an empty filesystem as large as the sparse file `image`; no blocks are kept back for root."""
-    run(["mkfs.ext4", "-q", "-F", "-m", "0", "-E", "assume_storage_prezeroed=1,nodiscard", image])
+    options = "assume_storage_prezeroed=1,nodiscard"
+    run(["mkfs.ext4", "-q", "-F", "-m", "0", "-b", str(BLOCK_BYTES), "-E", options, image])
 
 
-def mount(loop: Loop, target: Path, options: tuple[str, ...]) -> None:
-    """Mount at `target`; a filesystem smaller than its device, as after a restore into a larger volume, grows first."""
-    if _is_small(loop):
-        _check(loop)
-        run(["resize2fs", loop.device])
-    mounts.mount_filesystem(loop, target, "ext4", options)
+def mount(image: Path, target: Path, options: tuple[str, ...] = ()) -> None:
+    """Mount at `target`; a filesystem smaller than its image, as after a restore into a larger volume, grows first."""
+    with loop.held(image, BLOCK_BYTES) as device:
+        if _is_small(device) and not mounts.of(device):
+            _check(device)
+            run(["resize2fs", device.device])
+        mounts.mount_filesystem(device, target, "ext4", options)
 
 
-def grow_mounted(loop: Loop) -> None:
-    """Let the mounted filesystem on `loop` take the whole device; nothing to do is fine.
+def grow_mounted(device: Loop) -> None:
+    """Let the mounted filesystem on `device` take the whole device; nothing to do is fine.
 
     `CsiError` with the code that tells the kubelet to wait for the next mount where this process may not do it.
     """
-    if not _is_small(loop):
+    if not _is_small(device):
         return
-    if not _may_grow_mounted():
+    if not may_grow_mounted():
         raise not_now(
             "this machine denies CAP_SYS_RESOURCE, without which the kernel grows no mounted ext4: "
             "the volume grows when its pods are gone and the next one starts"
         )
-    run(["resize2fs", loop.device])
+    run(["resize2fs", device.device])
 
 
-def _check(loop: Loop) -> None:
+def _check(device: Loop) -> None:
     """What resize2fs wants to see first; a snapshot of a volume in use has a journal to replay."""
-    done = subprocess.run(["e2fsck", "-f", "-p", loop.device], text=True, capture_output=True)
+    done = subprocess.run(["e2fsck", "-f", "-p", device.device], text=True, capture_output=True)
     if done.returncode > 1:  # 1 means that what was wrong is right now
-        raise DevclusterError(f"the filesystem on {loop.device} ({loop.backing}) is damaged: {done.stdout.strip()}")
+        raise DevclusterError(f"the filesystem on {device.device} ({device.backing}) is damaged: {done.stdout.strip()}")
 
 
-def _is_small(loop: Loop) -> bool:
+def _is_small(device: Loop) -> bool:
     # Read through the device, which shows what the kernel has in memory of a mounted filesystem too.
-    with open(loop.device, "rb") as device:
-        device_bytes = device.seek(0, os.SEEK_END)
-        device.seek(0)
-        return size_of(device.read(2 * _SUPERBLOCK)) < device_bytes
+    with open(device.device, "rb") as content:
+        device_bytes = content.seek(0, os.SEEK_END)
+        content.seek(0)
+        return size_of(content.read(2 * _SUPERBLOCK)) < device_bytes
 
 
-def _may_grow_mounted() -> bool:
+def may_grow_mounted() -> bool:
     effective = re.search(r"^CapEff:\s*(\w+)", Path("/proc/self/status").read_text(), re.MULTILINE)
     return bool(effective and int(effective[1], 16) >> _CAP_SYS_RESOURCE & 1)
 
@@ -82,7 +85,7 @@ def size_of(head: bytes) -> int:
     return int(blocks << (10 + log_block_kib))
 
 
-def errors_of(loop: Loop) -> int:
-    """How many errors the kernel has found in the mounted filesystem on `loop`."""
-    counter = Path(f"/sys/fs/ext4/{Path(loop.device).name}/errors_count")
+def errors_of(device: Loop) -> int:
+    """How many errors the kernel has found in the mounted filesystem on `device`."""
+    counter = Path(f"/sys/fs/ext4/{Path(device.device).name}/errors_count")
     return int(counter.read_text()) if counter.exists() else 0

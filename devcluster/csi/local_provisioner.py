@@ -29,6 +29,7 @@ from devcluster.errors import DevclusterError
 log = logging.getLogger(__name__)
 
 RETRY_S = 5.0
+LONGEST_RETRY_S = 60.0
 RECONNECT_S = 1.0
 
 
@@ -61,9 +62,11 @@ class _Provisioner:
         ):
             threading.Thread(target=self._follow, args=[listing], daemon=True).start()
         swept = False
+        pause_s = RETRY_S
         while True:
             try:
                 seen = self._observe()
+                self._told = {claim.uid: self._told[claim.uid] for claim in seen.claims if claim.uid in self._told}
                 if not swept:
                     for orphan in orphans(seen, self._shelf.volumes()):
                         self._shelf.remove(orphan)
@@ -73,8 +76,9 @@ class _Provisioner:
             except (client.ApiException, HTTPError, DevclusterError) as error:
                 log.warning("cannot read the cluster: %s", error)
                 done = False
-            self._wake.wait(None if done else RETRY_S)
+            self._wake.wait(None if done else pause_s)
             self._wake.clear()
+            pause_s = RETRY_S if done else min(2 * pause_s, LONGEST_RETRY_S)
 
     def _observe(self) -> Seen:
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

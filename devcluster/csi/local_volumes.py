@@ -82,6 +82,5 @@ class Shelf:
             os.mknod(path, 0o660 | stat.S_IFBLK, device.device_number)
         elif mounts.at(path) is None:
             path.mkdir(exist_ok=True)
-            with loop.held(image) as device:
-                ext4.mount(device, path, ())
+            ext4.mount(image, path)
         return path

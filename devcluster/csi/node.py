@@ -54,8 +54,7 @@ class Node(csi_pb2_grpc.NodeServicer):
                 loop.attach(self._store.image(volume))
             elif self._mounted(volume, staging) is None:
                 staging.mkdir(parents=True, exist_ok=True)
-                with loop.held(self._store.image(volume)) as device:
-                    ext4.mount(device, staging, tuple(request.volume_capability.mount.mount_flags))
+                ext4.mount(self._store.image(volume), staging, tuple(request.volume_capability.mount.mount_flags))
         return csi.NodeStageVolumeResponse()
 
     def NodeUnstageVolume(
@@ -125,7 +124,7 @@ class Node(csi_pb2_grpc.NodeServicer):
         path = Path(request.volume_path)
         device = self._published(volume, path)
         usage = _usage_of_filesystem(path) if volume.mode == "filesystem" else [self._usage_of_block(volume)]
-        return csi.NodeGetVolumeStatsResponse(usage=usage, volume_condition=self._condition(volume, device))
+        return csi.NodeGetVolumeStatsResponse(usage=usage, volume_condition=_condition(device))
 
     def _fitting(self, request: csi.NodeStageVolumeRequest | csi.NodePublishVolumeRequest) -> Volume:
         """The volume of the request, if it is of the mode that the request speaks of."""
@@ -145,12 +144,8 @@ class Node(csi_pb2_grpc.NodeServicer):
             target.touch()
             mounts.bind(device.device, target, read_only=False)
 
-    def _devices(self, volume: Volume) -> list[loop.Loop]:
-        image = self._store.image(volume)
-        return [device for ro in (False, True) if (device := loop.find(image, read_only=ro))]
-
     def _is_of(self, volume: Volume, mount: mounts.Mount) -> bool:
-        return any(mounts.shows(device, mount) for device in self._devices(volume))
+        return any(mounts.shows(device, mount) for device in self._store.devices(volume.id))
 
     def _mounted(self, volume: Volume, path: Path) -> mounts.Mount | None:
         mount = mounts.at(path)
@@ -159,7 +154,7 @@ class Node(csi_pb2_grpc.NodeServicer):
     def _published(self, volume: Volume, path: Path) -> loop.Loop:
         """The device that is seen at `path`, which must be one of the volume."""
         mount = mounts.at(path)
-        for device in self._devices(volume):
+        for device in self._store.devices(volume.id):
             if mount and mounts.shows(device, mount):
                 return device
         raise not_found(f"volume {volume.id} is not at {path}")
@@ -173,12 +168,11 @@ class Node(csi_pb2_grpc.NodeServicer):
             available=volume.size_bytes - allocated_bytes,
         )
 
-    def _condition(self, volume: Volume, device: loop.Loop) -> csi.VolumeCondition:
-        if not self._store.image(volume).exists():
-            return csi.VolumeCondition(abnormal=True, message="the file of the volume is gone")
-        if errors := ext4.errors_of(device):
-            return csi.VolumeCondition(abnormal=True, message=f"the filesystem has {errors} errors: see dmesg")
-        return csi.VolumeCondition(abnormal=False, message="the volume is in order")
+
+def _condition(device: loop.Loop) -> csi.VolumeCondition:
+    if errors := ext4.errors_of(device):
+        return csi.VolumeCondition(abnormal=True, message=f"the filesystem has {errors} errors: see dmesg")
+    return csi.VolumeCondition(abnormal=False, message="the volume is in order")
 
 
 def _check_sole_user(device: loop.Loop, staging: Path, target: Path) -> None:

@@ -31,10 +31,6 @@ class Pool:
         return self.data / "pool"
 
     @property
-    def total_bytes(self) -> int:
-        return shutil.disk_usage(self.directory).total
-
-    @property
     def free_bytes(self) -> int:
         """What is free in the pool and on the disk that its file grows on."""
         return min(shutil.disk_usage(self.directory).free, shutil.disk_usage(self.data).free)

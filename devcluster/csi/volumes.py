@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from devcluster.csi import ext4, loop, mounts
-from devcluster.csi.errors import already_exists, exhausted, not_found, not_now, out_of_range
+from devcluster.csi.errors import already_exists, exhausted, not_found, not_now
 from devcluster.csi.pool import Pool
 from devcluster.csi.records import Mode, Record, Records, Snapshot, Volume
 from devcluster.csi.requests import SizeRange
@@ -52,6 +52,11 @@ class Store:
 
     def image(self, volume: Volume) -> Path:
         return self.volumes.image(volume.id)
+
+    def devices(self, id: str) -> list[loop.Loop]:
+        """The devices that a volume is attached to: one to write to, and one that only reads."""
+        image = self.volumes.image(id)
+        return [device for ro in (False, True) if (device := loop.find(image, read_only=ro))]
 
     @contextmanager
     def holding(self, *ids: str) -> Iterator[None]:
@@ -91,8 +96,8 @@ class Store:
     def delete_volume(self, id: str) -> None:
         """Remove a volume that no node uses; one that is not there is fine."""
         with self.holding(id):
-            if used := self._in_use(id):
-                raise not_now(f"volume {id} is still in use as {used.device}: {[m.target for m in mounts.of(used)]}")
+            if users := self._users(id):
+                raise not_now(f"volume {id} is still in use: {', '.join(users)}")
             self.volumes.remove(id)
             self.volumes.image(id).unlink(missing_ok=True)
 
@@ -138,14 +143,17 @@ class Store:
         raise not_found(f"there is no volume or snapshot {id} to copy from")
 
     def _check_space(self, size_bytes: int) -> None:
-        if size_bytes > self.pool.total_bytes:
-            raise out_of_range(f"{size_bytes} bytes are more than this storage has: {self.pool.total_bytes}")
         if size_bytes > self.pool.free_bytes:
             raise exhausted(f"not enough free space for {size_bytes} bytes")
 
-    def _in_use(self, id: str) -> loop.Loop | None:
-        image = self.volumes.image(id)
-        return loop.find(image) or loop.find(image, read_only=True)
+    def _users(self, id: str) -> list[str]:
+        users = []
+        for device in self.devices(id):
+            users += [mount.target for mount in mounts.of(device)]
+            # A device that goes by itself may have an unseen user for a moment: a container that is being started
+            # has copies of all mounts until it has its own root.
+            users += [device.device] if device.stays else []
+        return users
 
     def _copy(self, origin: Volume | Snapshot, target: Path) -> None:
         if isinstance(origin, Snapshot):

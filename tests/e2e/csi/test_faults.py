@@ -20,7 +20,7 @@ def reboot(driver: Driver) -> None:
     """What a reboot takes away: the process, the mounts and the loop devices, but no file."""
     driver.stop(signal.SIGKILL)
     for device in loop.attached():
-        if device.backing.startswith(str(driver.data / "pool/")):
+        if device.backing.startswith(str(driver.data / "pool" / "volumes")):
             for mount in reversed(mounts.of(device)):
                 mounts.unmount(Path(mount.target))
             if device in loop.attached():
@@ -47,7 +47,7 @@ def test_a_killed_driver_leaves_its_users_alone(driver: Driver) -> None:
         driver.release(volume)
         driver.delete(volume)
     assert loop.find(driver.data / "pool.img")
-    assert [found for found in loop.attached() if found.backing.startswith(str(driver.data / "pool/"))] == []
+    assert [found for found in loop.attached() if found.backing.startswith(str(driver.data / "pool" / "volumes"))] == []
 
 
 def test_a_reboot_is_healed(driver: Driver) -> None:
