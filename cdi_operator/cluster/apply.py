@@ -96,6 +96,8 @@ class Applier:
                 log.info("refused", kind=obj["kind"], **_name(obj), reason=error.reason, message=error.message)
                 raise Stale(error.message) from error
             return refusals.wait_s(obj, self._now())
+        if isinstance(action, Create):
+            log.info("created", kind=obj["kind"], **_name(obj))
         self._cache.put(made)
         return 0.0
 
@@ -130,6 +132,7 @@ class Applier:
                 raise
             self._forget(ref)
             return
+        log.info("deleted", kind=ref.kind, name=ref.name, namespace=ref.namespace)
         if answer["kind"] == ref.kind:
             self._cache.put(answer)
         else:

@@ -128,6 +128,8 @@ class Recorder:
             await asyncio.sleep(attempt)
 
     async def _create(self, series: _Series) -> None:
+        said = series.said
+        log.info("event", kind=said.ref.kind, name=said.ref.name, namespace=said.ref.namespace, reason=said.reason)
         series.ref = Ref.of(await self.client.create(_render(series)))
         series.posted_at_s = asyncio.get_running_loop().time()
 

@@ -49,7 +49,7 @@ class Refusals:
         place = _place(wanted)
         known = self._entries.get(place)
         tries = known.tries + 1 if known and known.wanted == wanted else 1
-        wait = timedelta(seconds=min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (tries - 1)))
+        wait = timedelta(seconds=min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(tries - 1, 32)))
         refusal = Refusal(Ref.of(wanted), error.reason, error.message, now)
         self._drop_abandoned(now)
         self._entries[place] = _Entry(refusal, wanted, tries, now + wait)

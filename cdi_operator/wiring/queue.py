@@ -37,7 +37,8 @@ class Retry(Exception):
         self.at_least_s = at_least_s
 
     def delay_s(self, failures: int) -> float:
-        return max(self.at_least_s, min(self.longest_s, self.first_s * 2.0**failures))
+        doubled_s = self.first_s * 2.0 ** min(failures, 32)
+        return max(self.at_least_s, min(self.longest_s, doubled_s))
 
 
 Work = Callable[[Key], Awaitable[float | None]]

@@ -103,7 +103,7 @@ class Watches:
     async def _login(self, **_: Any) -> kopf.ConnectionInfo:
         await self._access.renew()
         configuration = self._access.configuration
-        scheme, _, token = (await self._access.authorization() or "").partition(" ")
+        scheme, token = [*(await self._access.authorization() or "").split(" ", 1), ""][:2]
         return kopf.ConnectionInfo(
             server=self._access.server,
             ca_path=configuration.ssl_ca_cert,

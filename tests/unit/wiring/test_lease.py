@@ -1,0 +1,57 @@
+"""Who may take the lease, and what is written into it. The election itself runs in tests/api."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from cdi_operator.wiring.lease import GIVE_UP_S, LEASE_S, POLL_S, Election, micro_time, take
+
+NOW = datetime(2025, 6, 1, 12, 0, 0, 250, tzinfo=UTC)
+EARLIER = "2020-01-01T00:00:00.000000Z"
+
+
+def spec(holder: str, renewed: str = EARLIER, lasts_s: int = LEASE_S) -> dict[str, Any]:
+    return {"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": lasts_s}
+
+
+@pytest.mark.parametrize(
+    ("looks", "wanted"),
+    [
+        # at which second, what was seen                                         may we take it in the end
+        ([(0, spec(""))], True),  # given back
+        ([(0, spec("me"))], True),  # ours, before we were restarted
+        ([(0, spec("other"))], False),  # however old its time stamp looks: clocks differ
+        ([(0, spec("other")), (LEASE_S, spec("other"))], False),
+        ([(0, spec("other")), (LEASE_S + 1, spec("other"))], True),  # silent for too long
+        ([(0, spec("other")), (LEASE_S, spec("other", "renewed")), (LEASE_S + 1, spec("other", "renewed"))], False),
+        ([(0, spec("other")), (LEASE_S, spec("third")), (LEASE_S + 1, spec("third"))], False),  # a new holder
+        ([(0, spec("other", lasts_s=30)), (LEASE_S + 1, spec("other", lasts_s=30))], False),  # its own word counts
+    ],
+)
+def test_who_may_take_it(looks: list[tuple[float, dict[str, Any]]], wanted: bool) -> None:
+    clock = [0.0]
+    election = Election(client=None, namespace="cdi", identity="me", clock=lambda: clock[0])  # type: ignore[arg-type]
+    may = False
+    for clock[0], seen in looks:
+        may = election._may_take(seen)
+    assert may is wanted
+
+
+@pytest.mark.parametrize(
+    ("before", "transitions"),
+    [({}, 0), ({"holderIdentity": "other", "leaseTransitions": 3}, 4), ({"holderIdentity": "me"}, 0)],
+)
+def test_transitions_count_changes_of_the_holder(before: dict[str, Any], transitions: int) -> None:
+    assert take(before, "me", NOW)["leaseTransitions"] == transitions
+
+
+def test_times_are_utc_with_microseconds() -> None:
+    assert micro_time(NOW) == "2025-06-01T12:00:00.000250Z"
+
+
+def test_a_holder_gives_up_before_the_others_begin() -> None:
+    assert GIVE_UP_S < LEASE_S
+    assert LEASE_S + 2 * POLL_S < 15
