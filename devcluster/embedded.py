@@ -106,6 +106,7 @@ def _run(home: Path, python: str) -> None:
     PROGRAMS.symlink_to(programs)
     environment = _environment(programs)
     first, second, third = control_plane(programs), node(programs), storage(programs, python)
+    _end_unknown({component.name for component in (*first, *second, *third)})
     _start(first, environment)
     _wait(first)
     _start(second, environment)
@@ -130,6 +131,7 @@ def _start(components: Iterable[Component], environment: dict[str, str]) -> None
             if running.alive() and running.fingerprint == digest and component.dies_with not in started:
                 continue
             processes.stop(running)
+        say(f"starting {component.name}")
         processes.start(component.name, component.argv, environment, CHECKOUT, digest)
         started.add(component.name)
 
@@ -174,6 +176,13 @@ def _apply(programs: Path, directories: Iterable[Path]) -> None:
     """Apply the manifests of each directory that has some."""
     files = [f"--filename={place}" for place in directories if any(place.glob("*.yaml"))]
     run([programs / "kubectl", f"--kubeconfig={KUBECONFIG}", "apply", "--server-side", "--force-conflicts", *files])
+
+
+def _end_unknown(names: set[str]) -> None:
+    """End what an earlier version of this table started and this one does not know."""
+    for name, process in processes.recorded().items():
+        if name not in names:
+            processes.stop(process)
 
 
 def _programs() -> Path:
