@@ -2,12 +2,62 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock images generate manifests
+.PHONY: help run install status down images manifests generate test test-unit test-api test-e2e bench-control \
+	lint format venv lock
 
 help: ## list the commands
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: venv ## the whole story: cluster, images, install, import a Debian, verify it, boot it
+	@$(RUN) demo
+
+install: venv ## a cluster with this checkout's controller on it
+	@$(RUN) demo.install
+
+status: venv ## how the cluster is, and what is installed and imported on it
+	@$(RUN) demo.status
+
+down: venv ## end the cluster and remove everything it left on this machine
+	@$(RUN) devcluster down
+
+images: venv ## build the container images that changed, and say how large they are
+	@$(RUN) oci
+
+manifests: venv ## render the chart to manifests/cdi.yaml
+	@$(RUN) manifests.render
+
+generate: venv ## write crds/ from the models in cdi_operator/api
+	@$(RUN) cdi_operator.api.generate
+
+test: venv ## unit, API and end-to-end tests
+	@$(RUN) tests.tiers unit api e2e
+
+test-unit: venv ## the tests without I/O: seconds
+	@$(RUN) tests.tiers unit
+
+test-api: venv ## against a real API server: a minute
+	@$(RUN) tests.tiers api
+
+test-e2e: venv ## against the whole cluster
+	@$(RUN) tests.tiers e2e
+
+bench-control: install ## how long a DataVolume takes, stage by stage, and what the controller pays for it
+	@$(RUN) bench.control
+
+lint: venv ## style, types, layers, and whether generated files are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy bench cdi_operator demo devcluster importer_image manifests/render.py oci tests
+	$(BIN)/lint-imports
+	$(RUN) cdi_operator.api.generate --check
+	$(RUN) manifests.render --check
+
+format: venv ## let ruff lay out the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 venv: $(VENV)/.installed ## create .venv with both extras, the development tools and all entry points
 
@@ -16,10 +66,11 @@ $(VENV)/.installed: pyproject.toml requirements/dev.txt
 		{ echo "$(PYTHON) must be Python 3.11 or newer: install it, or name one with make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "Python's venv module is missing: apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
-	touch $@
+	@echo "installing the Python packages into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header pyproject.toml
 
@@ -27,12 +78,3 @@ lock: venv ## refresh requirements/*.txt from pyproject.toml (UPGRADE=1: to the 
 	$(LOCK) $(if $(UPGRADE),--upgrade) --extra operator --extra importer --extra dev -o requirements/dev.txt
 	$(LOCK) --extra operator --constraint requirements/dev.txt -o requirements/operator.txt
 	$(LOCK) --extra importer --constraint requirements/dev.txt -o requirements/importer.txt
-
-images: venv ## build the container images that changed, and say how large they are
-	$(BIN)/python -m oci
-
-generate: venv ## write crds/ from the models in cdi_operator/api
-	$(BIN)/python -m cdi_operator.api.generate
-
-manifests: venv ## render the chart to manifests/cdi.yaml
-	$(BIN)/python -m manifests.render

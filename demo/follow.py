@@ -101,7 +101,8 @@ def _look_at_volume(state: Import, status: Mapping[str, Any]) -> None:
     state.phase = status.get("phase", "")
     with contextlib.suppress(ValueError):
         state.percent = float(status.get("progress", "").rstrip("%"))
-    running = next((each for each in status.get("conditions", ()) if each["type"] == "Running"), {})
+    conditions = {each["type"]: each for each in status.get("conditions", ())}
+    running = conditions.get("Running", {})
     state.trouble = running.get("message", "") if running.get("reason") == "Error" else ""
 
 
