@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from cdi_operator.api import annotations as names
@@ -55,6 +55,12 @@ class Claim:
     @property
     def requested_bytes(self) -> int:
         return parse_quantity(self.spec.get("resources", {}).get("requests", {}).get("storage", "0"))
+
+    @property
+    def restarts(self) -> int:
+        """Of its workers, as far as they were counted; 0 for text that is no number."""
+        counted = self.annotations.get(names.POD_RESTARTS, "")
+        return int(counted) if counted.isdecimal() else 0
 
     @property
     def finished(self) -> bool:
@@ -105,7 +111,11 @@ class Worker:
     """A pod that fills a claim, as far as its first container tells."""
 
     ref: Ref
+    created_at: datetime
     phase: str
+    reason: str
+    """Why the pod as a whole is in its phase: Evicted, OutOfcpu, NodeShutdown. Mostly empty."""
+    message: str
     restarts: int
     ready: bool
     deleting: bool
@@ -116,6 +126,8 @@ class Worker:
     last_words: str
     """Termination message of the container, of the last time that it ended."""
     exit_code: int | None
+    ended_reason: str
+    """Why the container ended: Completed, Error, OOMKilled."""
     image: str
     node: str
 
@@ -131,7 +143,10 @@ def worker(obj: Object | None) -> Worker | None:
     conditions = status.get("conditions") or ()
     return Worker(
         ref=Ref.of({"apiVersion": "v1", "kind": "Pod", **obj}),
+        created_at=moment(obj["metadata"].get("creationTimestamp")),
         phase=status.get("phase", "Pending"),
+        reason=status.get("reason", ""),
+        message=status.get("message", ""),
         restarts=first.get("restartCount", 0),
         ready=bool(first.get("ready")),
         deleting="deletionTimestamp" in obj["metadata"],
@@ -141,6 +156,7 @@ def worker(obj: Object | None) -> Worker | None:
         waiting_message=waiting.get("message", ""),
         last_words=ended.get("message", ""),
         exit_code=ended.get("exitCode"),
+        ended_reason=ended.get("reason", ""),
         image=first.get("image") or obj["spec"]["containers"][0]["image"],
         node=obj.get("spec", {}).get("nodeName", ""),
     )
@@ -157,17 +173,17 @@ class Happening:
 
 
 def happenings(events: Any) -> tuple[Happening, ...]:
-    """Events, the newest first."""
-    seen = (
+    """Events, the newest first; those of the same second in the order of their names, which mostly end in a time."""
+    newest_first = sorted(events, key=lambda event: (last_seen(event), event["metadata"]["name"]), reverse=True)
+    return tuple(
         Happening(
             event.get("reason", ""),
             event.get("message", ""),
             "Warning" if event.get("type") == "Warning" else "Normal",
             last_seen(event),
         )
-        for event in events
+        for event in newest_first
     )
-    return tuple(sorted(seen, key=lambda event: event.at, reverse=True))
 
 
 def last_seen(event: Object) -> str:
@@ -179,6 +195,11 @@ def last_seen(event: Object) -> str:
 def timestamp(now: datetime) -> str:
     """As Kubernetes writes it: RFC 3339 in whole seconds, UTC."""
     return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(stamp: Any) -> datetime:
+    """What `timestamp` wrote; the epoch for an object that has no time yet."""
+    return datetime.fromisoformat(stamp) if stamp else datetime.fromtimestamp(0, UTC)
 
 
 def owner_reference(ref: Ref) -> dict[str, Any]:

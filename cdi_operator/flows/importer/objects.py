@@ -5,12 +5,14 @@ Secrets and certificates are mounted, never put into the environment.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.seen import Claim, owner_reference
 from cdi_operator.flows.settings import Settings
+from cdi_operator.flows.sources import IMPORTS
 from cdi_operator.storage.names import importer_pod_name
 from importer_image.job import Job, Source, Target
 
@@ -30,22 +32,29 @@ PASSED_ON = (
 )
 MESH_OFF = {names.ISTIO_INJECT: "false", names.LINKERD_INJECT: "disabled"}
 
-KINDS = {"": "http", "http": "http", "none": "blank"}
+KINDS: Mapping[str, Literal["http", "blank"]] = {"http": "http", "none": "blank"}
 """Value of the source annotation, as the worker calls it."""
+KNOWN = frozenset(IMPORTS.values())
+
+
+def source_of(claim: Claim) -> str:
+    """What the source annotation says; http when it says nothing that is known (spec 3.1)."""
+    said = claim.annotations.get(names.SOURCE, "")
+    return said if said in KNOWN else "http"
 
 
 def unsupported(claim: Claim) -> str:
     """The source, when no worker of this release can fetch it; empty when one can."""
-    source = claim.annotations.get(names.SOURCE, "")
+    source = source_of(claim)
     archive = claim.annotations.get(names.CONTENT_TYPE) == "archive"
-    return source or "http" if source not in KINDS or archive else ""
+    return source if source not in KINDS or archive else ""
 
 
 def importer_pod(state: State, settings: Settings) -> dict[str, Any]:
     claim = state.claim
     priority = claim.annotations.get(names.PRIORITY_CLASS)
     account = claim.annotations.get(names.SERVICE_ACCOUNT)
-    node = claim.annotations.get(names.SELECTED_NODE)
+    node = claim.annotations.get(names.SELECTED_NODE) if names.POPULATOR_KIND in claim.annotations else None
     spec: dict[str, Any] = {
         "restartPolicy": "OnFailure",
         "enableServiceLinks": False,
@@ -115,7 +124,7 @@ def job(state: State) -> Job:
     note = claim.annotations.get
     return Job(
         source=Source(
-            kind=KINDS[note(names.SOURCE, "")],  # type: ignore[arg-type]
+            kind=KINDS[source_of(claim)],
             url=note(names.ENDPOINT, ""),
             secret_dir=SECRET_DIR if note(names.SECRET_NAME) else "",
             ca_dirs=(CERT_DIR,) if note(names.CERT_CONFIG_MAP) else (),

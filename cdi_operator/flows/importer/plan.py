@@ -2,14 +2,17 @@
 
 The pod is made once the claim is bound: a pod that comes earlier only makes the kubelet back off. The one exception is
 a claim that binds when its first consumer is scheduled and is to be bound at once: there our pod is that consumer.
+Until it is bound, a claim belongs to its provisioner and to the scheduler: what we wrote on it would make their writes
+fail, and them wait.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cdi_operator.api import annotations as names
-from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan
+from cdi_operator.api import reasons
+from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan, Wait
 from cdi_operator.flows.importer.objects import importer_pod, unsupported
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.importer.words import told
@@ -17,6 +20,9 @@ from cdi_operator.flows.seen import Worker
 from cdi_operator.flows.settings import Settings
 
 QUOTA = "exceeded quota"
+SHORTEST_LIFE = timedelta(seconds=10)
+"""A failed pod is replaced no sooner than this after it was made: a node that turns pods away, for want of memory say,
+turns away the next one too."""
 
 
 def plan(state: State, settings: Settings, now: datetime) -> Plan:
@@ -31,8 +37,8 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
         )
     if worker is None:
         return start(state, settings)
-    if worker.phase == "Failed":
-        return (*follow(state, worker), Delete(worker.ref))
+    if worker.phase == "Failed" and told(worker).phase == "Failed":
+        return (*follow(state, worker), *replace(worker, now))
     return follow(state, worker)
 
 
@@ -42,7 +48,7 @@ def start(state: State, settings: Settings) -> Plan:
     pod = importer_pod(state, settings)
     if state.refusal is None:
         return (Create(pod),)
-    reason = "ErrExceededQuota" if QUOTA in state.refusal.message else "ErrStartingPod"
+    reason = reasons.ERR_EXCEEDED_QUOTA if QUOTA in state.refusal.message else reasons.ERR_STARTING_POD
     text = (
         f"Error starting pod '{pod['metadata']['name']}': "
         "For more information, request access to cdi-deploy logs from your sysadmin"
@@ -63,12 +69,13 @@ def may_start(state: State) -> bool:
 def follow(state: State, worker: Worker) -> Plan:
     """Writes the pod's fate on the claim, where the DataVolume and the clients read it (spec 3.1)."""
     claim = state.claim
+    if not claim.bound and worker.schedulable:
+        return ()
     fate = told(worker)
-    restarts = max(worker.restarts, int(claim.annotations.get(names.POD_RESTARTS) or "0"))
     wanted = {
         names.IMPORT_POD_NAME: worker.ref.name,
         names.POD_PHASE: fate.phase,
-        names.POD_RESTARTS: str(restarts),
+        names.POD_RESTARTS: str(max(worker.restarts, claim.restarts)),
         names.POD_READY: _bool(worker.ready),
         names.POD_SCHEDULABLE: _bool(worker.schedulable),
         names.RUNNING: _bool(worker.running),
@@ -82,6 +89,12 @@ def follow(state: State, worker: Worker) -> Plan:
     if not annotations and not labels:
         return ()
     return (PatchMeta(claim.ref, annotations=annotations, labels=labels),)
+
+
+def replace(worker: Worker, now: datetime) -> Plan:
+    """A pod that failed as a whole (evicted, its node gone) does not come back by itself: the next one takes over."""
+    left = worker.created_at + SHORTEST_LIFE - now
+    return (Wait(left.total_seconds()),) if left > timedelta() else remove(worker)
 
 
 def told_on_claim(state: State, reason: str, message: str) -> Plan:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cdi_operator.api import reasons
 from cdi_operator.flows.seen import Worker
-from importer_image.job import Report
+from importer_image.job import IMPORT_COMPLETE, Report
 
 TOO_SMALL = "DataVolume too small to contain image"
 SIGNS_OF_TOO_SMALL = (
@@ -15,6 +16,7 @@ SIGNS_OF_TOO_SMALL = (
     "file largest block is bigger than maxblock",
     "disk quota exceeded",
 )
+OUT_OF_MEMORY = "OOMKilled: the importer needs more memory than its limit allows (podResourceRequirements of the CDI)"
 PULL_FAILURES = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
@@ -31,28 +33,43 @@ class Fate:
 
 
 def told(worker: Worker) -> Fate:
-    if worker.phase == "Succeeded":
-        return ended(worker)
     if worker.running:
-        return Fate(worker.phase, "Pod is running", "")
+        return Fate(worker.phase, reasons.POD_RUNNING, "")
+    if worker.phase == "Succeeded" or worker.exit_code == 0:
+        return ended(worker)
     if worker.waiting_reason in PULL_FAILURES:
-        return Fate(worker.phase, "ImagePullFailed", f"failed to pull image: {worker.image}")
+        return Fate(worker.phase, reasons.IMAGE_PULL_FAILED, f"failed to pull image: {worker.image}")
+    if worker.ended_reason == "OOMKilled":
+        return Fate(worker.phase, reasons.ERROR, OUT_OF_MEMORY)
     if worker.last_words:
-        return Fate(worker.phase, "Error", simplified(report(worker).message))
+        return Fate(worker.phase, reasons.ERROR, simplified(report(worker).message))
     if not worker.schedulable:
-        return Fate(worker.phase, "Unschedulable", "Importer pod cannot be scheduled")
+        return Fate(worker.phase, reasons.UNSCHEDULABLE, "Importer pod cannot be scheduled")
+    if worker.reason:
+        return Fate(worker.phase, reasons.ERROR, f"{worker.reason}: {worker.message}".rstrip(": "))
     if worker.exit_code is not None:
-        return Fate(worker.phase, "Error", f"the importer ended with exit code {worker.exit_code}")
+        return Fate(worker.phase, reasons.ERROR, f"the importer ended with exit code {worker.exit_code}")
     return Fate(worker.phase, worker.waiting_reason, worker.waiting_message)
 
 
 def ended(worker: Worker) -> Fate:
-    """The container exited 0: the disk is there, or is known never to come (a wrong checksum)."""
+    """The container exited 0: the disk is there, or is known never to come (a wrong checksum).
+
+    That counts even before the pod's phase says so: another container, put in by a service mesh, may never end.
+    """
     said = report(worker)
     if said.error:
-        reason = "ChecksumError" if "checksum" in said.message else "Error"
+        reason = reasons.CHECKSUM_ERROR if "checksum" in said.message else reasons.ERROR
         return Fate("Failed", reason, simplified(said.message), fatal=True)
-    return Fate("Succeeded", "Completed", said.message, preallocated=said.preallocation_applied, labels=said.labels)
+    if said.scratch_space_required:
+        return Fate("Failed", reasons.SCRATCH_SPACE_REQUIRED, "scratch space required and none found")
+    return Fate(
+        "Succeeded",
+        reasons.COMPLETED,
+        said.message or IMPORT_COMPLETE,
+        preallocated=said.preallocation_applied,
+        labels=said.labels,
+    )
 
 
 def report(worker: Worker) -> Report:

@@ -1,0 +1,99 @@
+"""A worker pod's status, and the words for it (spec 2.3, 2.4, 3.7; literal texts 1.2, 1.3)."""
+
+import pytest
+
+from cdi_operator.flows.importer.words import OUT_OF_MEMORY, TOO_SMALL, simplified, told
+from cdi_operator.flows.seen import worker
+from tests.unit.flows.given import UNSCHEDULABLE, ended, having, pod, report, running, terminated, waiting
+
+REFUSED = "Unable to connect to http data source: connection refused"
+MISMATCH = "Unable to process data: checksum validation failed: wanted a, got b"
+NO_PULL = "failed to pull image: importer:1"
+NOT_PLACED = "Importer pod cannot be scheduled"
+NO_SCRATCH = report("", scratch_space_required=True)
+DONE = ("Succeeded", "Completed", "Import Complete")
+EVICTED = {"reason": "Evicted", "message": "The node was low on resource: memory."}
+
+
+def crashed(code=1, message="", reason=""):
+    return pod("Running", waiting("CrashLoopBackOff", "back-off 10s", 2, ended(code, message, reason)))
+
+
+def exited(message):
+    return pod("Succeeded", terminated(message=message))
+
+
+@pytest.mark.parametrize(
+    ("seen", "phase", "reason", "message"),
+    [
+        # on its way
+        (pod(), "Pending", "", ""),
+        (pod("Pending", waiting("ContainerCreating")), "Pending", "ContainerCreating", ""),
+        (pod("Pending", waiting("CreateContainerError", "why")), "Pending", "CreateContainerError", "why"),
+        (having(pod(), status=UNSCHEDULABLE), "Pending", "Unschedulable", NOT_PLACED),
+        (pod("Pending", waiting("ErrImagePull", "long story")), "Pending", "ImagePullFailed", NO_PULL),
+        (pod("Pending", waiting("ImagePullBackOff")), "Pending", "ImagePullFailed", NO_PULL),
+        (pod("Pending", waiting("InvalidImageName")), "Pending", "ImagePullFailed", NO_PULL),
+        (pod("Pending", waiting("ErrImageNeverPull")), "Pending", "ImagePullFailed", NO_PULL),
+        # at work
+        (pod("Running", running()), "Running", "Pod is running", ""),
+        (pod("Running", running(1, before=ended(1, REFUSED))), "Running", "Pod is running", ""),
+        # between two tries: the phase stays Running
+        (pod("Running", terminated(1, REFUSED)), "Running", "Error", REFUSED),
+        (crashed(1, REFUSED), "Running", "Error", REFUSED),
+        (crashed(1, report(REFUSED, error="transient")), "Running", "Error", REFUSED),
+        (crashed(1, "write: no space left on device"), "Running", "Error", TOO_SMALL),
+        (crashed(139), "Running", "Error", "the importer ended with exit code 139"),
+        (crashed(137, "its last log line", "OOMKilled"), "Running", "Error", OUT_OF_MEMORY),
+        # the pod as a whole is lost
+        (having(pod("Failed"), status=EVICTED), "Failed", "Error", f"Evicted: {EVICTED['message']}"),
+        (having(pod("Failed"), status={"reason": "NodeLost"}), "Failed", "Error", "NodeLost"),
+        (pod("Failed"), "Failed", "", ""),
+        # done, whatever becomes of the pod afterwards
+        (exited(report()), *DONE),
+        (exited(""), *DONE),
+        (pod("Running", terminated(message=report())), *DONE),
+        (having(pod("Failed", terminated(message=report())), status=EVICTED), *DONE),
+        # exit code 0, and yet no disk
+        (exited(report(MISMATCH, error="fatal")), "Failed", "ChecksumError", MISMATCH),
+        (exited(report("no", error="fatal")), "Failed", "Error", "no"),
+        (exited(NO_SCRATCH), "Failed", "Scratch space required", "scratch space required and none found"),
+    ],
+)
+def test_told(seen, phase, reason, message):
+    fate = told(worker(seen))
+    assert (fate.phase, fate.reason, fate.message) == (phase, reason, message)
+
+
+@pytest.mark.parametrize(
+    ("said", "fatal"),
+    [
+        (report(), False),
+        (report(MISMATCH, error="fatal"), True),
+        (NO_SCRATCH, False),
+    ],
+)
+def test_only_an_error_with_exit_code_0_is_for_good(said, fatal):
+    assert told(worker(exited(said))).fatal == fatal
+
+
+def test_what_a_finished_worker_found_out():
+    labels = {"instancetype.kubevirt.io/default-preference": "fedora"}
+    said = report(labels=labels, preallocation_applied=True)
+    fate = told(worker(exited(said)))
+    assert (fate.labels, fate.preallocated) == (labels, True)
+
+
+@pytest.mark.parametrize(
+    ("message", "wanted"),
+    [
+        ("virtual image size 2 is larger than the reported available storage 1. A larger PVC is required", TOO_SMALL),
+        ("Unable to process data: write /data/disk.img: no space left on device", TOO_SMALL),
+        ("qemu-img: file largest block is bigger than maxblock", TOO_SMALL),
+        ("write: disk quota exceeded", TOO_SMALL),
+        (REFUSED, REFUSED),
+        ("", ""),
+    ],
+)
+def test_simplified(message, wanted):
+    assert simplified(message) == wanted
