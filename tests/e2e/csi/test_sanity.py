@@ -79,8 +79,6 @@ def test_conforms(
 
 
 def csi_sanity() -> Path:
-    built = binaries.directory() / "bin" / "csi-sanity"
-    found = shutil.which("csi-sanity") or (built if built.exists() else None)
-    if found is None:
-        pytest.fail("csi-sanity is not built: run `python -m devcluster up` once, or put it on PATH")
-    return Path(found)
+    if found := binaries.program("csi-sanity") or shutil.which("csi-sanity"):
+        return Path(found)
+    pytest.fail("csi-sanity is not built: run `python -m devcluster up` once, or put it on PATH")
