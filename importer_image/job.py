@@ -87,7 +87,7 @@ fatal: permanent, and the reference gives up for good (a wrong checksum)."""
 class Report:
     """How a transfer ended."""
 
-    message: str
+    message: str = ""
     """IMPORT_COMPLETE, or the user's error text, beginning with `Unable to ...`."""
     scratch_space_required: bool = False
     preallocation_applied: bool = False
