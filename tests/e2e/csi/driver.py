@@ -6,7 +6,6 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
@@ -69,12 +68,19 @@ class Driver:
         self.socket.unlink(missing_ok=True)
         self.start()
 
-    def create(self, name: str, size_bytes: int = 64 * MIB, *, block: bool = False, **source: Any) -> csi.Volume:
+    def create(
+        self,
+        name: str,
+        size_bytes: int = 64 * MIB,
+        *,
+        block: bool = False,
+        source: csi.VolumeContentSource | None = None,
+    ) -> csi.Volume:
         request = csi.CreateVolumeRequest(
             name=name,
             capacity_range={"required_bytes": size_bytes},
             volume_capabilities=[capability(block)],
-            volume_content_source=source or None,
+            volume_content_source=source,
         )
         volume: csi.Volume = self.controller.CreateVolume(request).volume
         return volume

@@ -1,7 +1,6 @@
 """csi-sanity, the conformance test of CSI drivers: both drivers of the dev cluster, with both kinds of volume."""
 
 import json
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -79,6 +78,6 @@ def test_conforms(
 
 
 def csi_sanity() -> Path:
-    if found := binaries.program("csi-sanity") or shutil.which("csi-sanity"):
+    if found := binaries.program("csi-sanity"):
         return Path(found)
     pytest.fail("csi-sanity is not built: run `python -m devcluster up` once, or put it on PATH")

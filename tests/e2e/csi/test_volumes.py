@@ -39,10 +39,10 @@ def size_of(path: Path, block: bool) -> int:
     return os.statvfs(path).f_blocks * os.statvfs(path).f_frsize
 
 
-def source(driver: Driver, volume: csi.Volume, by: str) -> dict[str, dict[str, str]]:
+def source(driver: Driver, volume: csi.Volume, by: str) -> csi.VolumeContentSource:
     if by == "clone":
-        return {"volume": {"volume_id": volume.volume_id}}
-    return {"snapshot": {"snapshot_id": driver.snapshot("snapshot", volume).snapshot_id}}
+        return csi.VolumeContentSource(volume={"volume_id": volume.volume_id})
+    return csi.VolumeContentSource(snapshot={"snapshot_id": driver.snapshot("snapshot", volume).snapshot_id})
 
 
 @each_copy
@@ -52,7 +52,7 @@ def test_copy_holds_what_was_written_and_no_more(driver: Driver, block: bool, by
     path = driver.publish(volume, block=block)
     put(path, block, "before")
     copied_from = source(driver, volume, by)
-    copy = driver.create("copy", block=block, **copied_from)
+    copy = driver.create("copy", block=block, source=copied_from)
     put(path, block, "after!")
     assert get(driver.publish(copy, block=block), block, 6) == "before"
     assert get(path, block, 6) == "after!"
@@ -64,7 +64,7 @@ def test_copy_may_be_larger(driver: Driver, block: bool, by: str) -> None:
     volume = driver.create("original", 64 * MIB, block=block)
     path = driver.publish(volume, block=block)
     put(path, block, "content")
-    copy = driver.create("copy", 256 * MIB, block=block, **source(driver, volume, by))
+    copy = driver.create("copy", 256 * MIB, block=block, source=source(driver, volume, by))
     larger = driver.publish(copy, block=block)
     assert copy.capacity_bytes == 256 * MIB
     assert size_of(larger, block) > size_of(path, block) + 128 * MIB
@@ -75,7 +75,7 @@ def test_copy_may_be_larger(driver: Driver, block: bool, by: str) -> None:
 def test_copy_may_not_be_smaller(driver: Driver, by: str) -> None:
     volume = driver.create("original", 64 * MIB)
     with pytest.raises(grpc.RpcError) as refused:
-        driver.create("copy", 32 * MIB, **source(driver, volume, by))
+        driver.create("copy", 32 * MIB, source=source(driver, volume, by))
     assert refused.value.code() == grpc.StatusCode.OUT_OF_RANGE
 
 
@@ -85,7 +85,7 @@ def test_snapshot_outlives_its_volume(driver: Driver) -> None:
     restored_from = source(driver, volume, "snapshot")
     driver.release(volume)
     driver.delete(volume)
-    assert get(driver.publish(driver.create("restored", **restored_from)), False, 7) == "content"
+    assert get(driver.publish(driver.create("restored", source=restored_from)), False, 7) == "content"
 
 
 def test_block_volume_grows_under_its_user(driver: Driver) -> None:
