@@ -40,7 +40,9 @@ class Driver:
         command += ["--node-id", "node-1", "--data", str(self.data), "--kubelet-root", str(self.home / "kubelet")]
         with open(self.home / "driver.log", "ab") as log:
             self.process = subprocess.Popen([*command, *self.arguments], stderr=log)
-        self.channel = grpc.insecure_channel(f"unix://{self.socket}")
+        # The first tries find no socket yet: the next one should not be a second later.
+        backoff = [(f"grpc.{which}_reconnect_backoff_ms", 50) for which in ("initial", "min", "max")]
+        self.channel = grpc.insecure_channel(f"unix://{self.socket}", backoff)
         self.identity, self.controller = IdentityStub(self.channel), ControllerStub(self.channel)
         self.node = NodeStub(self.channel)
         self._wait_until_ready()
