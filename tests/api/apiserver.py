@@ -1,11 +1,12 @@
 """A real etcd and kube-apiserver on loopback, with no nodes and no controllers: 4 s to start, gone without a trace.
 
 What the tests need of it beyond a kubeconfig: to kill the API server and start it again, as an upgrade of a cluster
-does, and to make it forget (etcd compaction), so that a watch loses its place.
+does, and to change the cluster behind its back meanwhile.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import socket
@@ -27,7 +28,7 @@ class ControlPlane:
         self.directory = directory
         self.kubeconfig = directory / "kubeconfig"
         self._programs = binaries.ensure() / "bin"
-        self._etcd_port, self._peer_port, self.port = _free_ports(3)
+        self._etcd_port, self._peer_port, self.port = free_ports(3)
         self._etcd: subprocess.Popen[bytes] | None = None
         self._apiserver: subprocess.Popen[bytes] | None = None
 
@@ -50,14 +51,18 @@ class ControlPlane:
         _end(self._apiserver, signal.SIGKILL)
 
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
-        command = [self._programs / "kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
-        return subprocess.run(command, input=stdin, text=True, check=True, capture_output=True).stdout
+        command: list[str | Path] = [self._programs / "kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
+        done = subprocess.run(command, input=stdin, text=True, check=True, capture_output=True)
+        return done.stdout
 
-    def compact(self, revision: int) -> None:
-        """Make etcd forget what was before `revision`."""
-        body = json.dumps({"revision": str(revision), "physical": True}).encode()
-        url = f"http://127.0.0.1:{self._etcd_port}/v3/kv/compaction"
-        urllib.request.urlopen(urllib.request.Request(url, body), timeout=10).read()
+    def delete_from_etcd(self, *path: str) -> None:
+        """What another API server would do while this one is away: nobody who watched this one is told."""
+        key = base64.b64encode("/".join(("/registry", *path)).encode()).decode()
+        url = f"http://127.0.0.1:{self._etcd_port}/v3/kv/deleterange"
+        with urllib.request.urlopen(
+            urllib.request.Request(url, json.dumps({"key": key}).encode()), timeout=10
+        ) as answer:
+            assert json.load(answer).get("deleted") == "1", f"{path} was not there"
 
     def _spawn(self, name: str, flags: list[str]) -> subprocess.Popen[bytes]:
         with (self.directory / f"{name}.log").open("ab") as log:
@@ -97,11 +102,12 @@ class ControlPlane:
     def _write_credentials(self) -> None:
         (self.directory / "tokens").write_text(f"{TOKEN},admin,admin,system:masters\n")
         key, public = self.directory / "service-accounts.key", self.directory / "service-accounts.pub"
-        for arguments in (
-            ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key],
-            ["pkey", "-in", key, "-pubout", "-out", public],
+        curve = "ec_paramgen_curve:P-256"
+        for command in (
+            f"openssl genpkey -algorithm EC -pkeyopt {curve} -out {key}",
+            f"openssl pkey -in {key} -pubout -out {public}",
         ):
-            subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+            subprocess.run(command.split(), check=True, capture_output=True)
 
     def _write_kubeconfig(self) -> None:
         cluster = {
@@ -142,7 +148,7 @@ def _end(process: subprocess.Popen[bytes] | None, how: signal.Signals) -> None:
         process.wait()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Held open together, so that they differ."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]

@@ -1,0 +1,233 @@
+"""The whole controller against a real API server. The parts that a node would play, the tests play."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdi_operator.cluster.client import Client
+from cdi_operator.cluster.kinds import KINDS
+from cdi_operator.flows.actions import Object, Ref
+from tests.api.apiserver import ControlPlane
+from tests.api.conftest import CRDS, eventually
+from tests.api.controller import ControllerProcess
+from tests.api.test_client import data_volume
+
+CLAIM = "PersistentVolumeClaim"
+DRIVER = "csi.tests.example.com"
+Start = Callable[[str], ControllerProcess]
+
+
+@pytest.fixture
+async def start(kubeconfig: str, namespace: str, tmp_path: Path) -> Any:
+    """Starts controllers that elect their leader in the test's own namespace."""
+    started = list[ControllerProcess]()
+
+    def begin(name: str) -> ControllerProcess:
+        started.append(ControllerProcess(kubeconfig, namespace, tmp_path, name))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.end()
+
+
+@pytest.fixture
+async def storage(client: Client, namespace: str) -> str:
+    """A storage class with a CSI driver; its name."""
+    name = f"csi-{namespace}"
+    await client.apply(
+        {"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": DRIVER}, "spec": {}}
+    )
+    await client.apply(storage_class(name))
+    return name
+
+
+def storage_class(name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name},
+        "provisioner": DRIVER,
+    }
+
+
+def volume_on(namespace: str, class_name: str, name: str = "vm-disk") -> dict[str, Any]:
+    wanted = data_volume(namespace, name)
+    wanted["spec"]["pvc"]["storageClassName"] = class_name
+    return wanted
+
+
+async def has_hidden_claim(client: Client, namespace: str, name: str) -> bool:
+    """The DataVolume has come as far as it can without a provisioner: its hidden claim waits for a volume."""
+    target = await client.get(CLAIM, name, namespace)
+    return target is not None and await client.get(CLAIM, f"prime-{target['metadata']['uid']}", namespace) is not None
+
+
+async def test_a_data_volume_is_looked_after(client: Client, namespace: str, storage: str, start: Start) -> None:
+    controller = start("one")
+    await eventually(lambda: controller.leads)
+    await client.create(volume_on(namespace, storage))
+    await eventually(lambda: has_hidden_claim(client, namespace, "vm-disk"))
+
+    async def told() -> bool:
+        found = await client.get("DataVolume", "vm-disk", namespace)
+        return bool(found and found.get("status", {}).get("phase"))
+
+    await eventually(told)
+
+
+async def test_kopf_leaves_nothing_on_any_object(client: Client, namespace: str, storage: str, start: Start) -> None:
+    controller = start("one")
+    await client.create(volume_on(namespace, storage))
+    await eventually(lambda: has_hidden_claim(client, namespace, "vm-disk"))
+    await client.patch(Ref.of(await client.apply(storage_class(storage))), {"metadata": {"labels": {"touched": "yes"}}})
+    await at_rest(controller)
+    controller.signal(signal.SIGTERM)
+    await eventually(lambda: controller.code is not None)
+    everything = [obj for kind in KINDS for obj in await every(client, kind)]
+    assert {obj["kind"] for obj in everything} >= {"DataVolume", CLAIM, "StorageClass", "StorageProfile", "CDIConfig"}
+    assert [obj["metadata"]["name"] for obj in everything if "kopf" in json.dumps(obj)] == []
+
+
+async def every(client: Client, kind: str) -> list[Object]:
+    if kind == "VolumeSnapshotClass":
+        return []
+    return [obj async for page, _ in client.list(kind) for obj in page]
+
+
+async def test_a_look_with_nothing_to_do_makes_no_request(
+    client: Client, namespace: str, storage: str, start: Start
+) -> None:
+    controller = start("one")
+    await client.create(volume_on(namespace, storage))
+    await eventually(lambda: has_hidden_claim(client, namespace, "vm-disk"))
+    await at_rest(controller)
+    before, looks = controller.requests(), controller.metric("cdi_reconciles_total")
+
+    target = Ref.of(await client.get(CLAIM, "vm-disk", namespace) or {})
+    volume = Ref.of(await client.get("DataVolume", "vm-disk", namespace) or {})
+    for ref in (target, volume):
+        await client.patch(ref, {"metadata": {"labels": {"of-no-interest": "to-us"}}})
+    await eventually(lambda: controller.metric("cdi_reconciles_total") >= looks + 3)
+    await at_rest(controller)
+    assert controller.requests() == before
+
+
+async def at_rest(controller: ControllerProcess, quiet_s: float = 1.0) -> None:
+    """Until no key was looked at for a while."""
+    looks = [-1.0]
+
+    async def quiet() -> bool:
+        looks.append(controller.metric("cdi_reconciles_total"))
+        await asyncio.sleep(quiet_s)
+        return looks[-1] == looks[-2]
+
+    await eventually(quiet)
+
+
+async def test_an_api_server_that_restarts_is_no_reason_to_restart(
+    client: Client, namespace: str, storage: str, start: Start, control_plane: ControlPlane
+) -> None:
+    """Work goes on with what was waiting; what was deleted meanwhile is noticed, also by kopf's watches."""
+    vanishing = f"vanishing-{namespace}"
+    await client.apply(storage_class(vanishing))
+    controller = start("one")
+
+    async def has_profile(name: str) -> bool:
+        return await client.get("StorageProfile", name) is not None
+
+    await eventually(lambda: has_profile(vanishing))
+    await asyncio.to_thread(control_plane.kill_apiserver)
+    control_plane.delete_from_etcd("storageclasses", vanishing)
+    await asyncio.to_thread(control_plane.start_apiserver)
+    await client.create(volume_on(namespace, storage))
+    await eventually(lambda: has_hidden_claim(client, namespace, "vm-disk"))
+
+    async def profile_gone() -> bool:
+        return not await has_profile(vanishing)
+
+    await eventually(profile_gone)
+    assert controller.code is None
+    assert len(controller.said("successfully acquired lease")) == 1
+
+
+async def test_a_standby_is_ready_and_idle_and_takes_over_at_once(
+    client: Client, namespace: str, storage: str, start: Start
+) -> None:
+    first = start("first")
+    await eventually(lambda: first.leads)
+    second = start("second")
+    await eventually(lambda: second.ready)
+    await client.create(volume_on(namespace, storage))
+    await eventually(lambda: has_hidden_claim(client, namespace, "vm-disk"))
+    assert not second.leads
+    assert second.metric("cdi_reconciles_total") == 0
+
+    first.signal(signal.SIGTERM)
+    await eventually(lambda: second.leads, patience_s=2 + 1)
+    await eventually(lambda: first.code is not None)
+    assert first.code == 0
+    released, acquired = first.said("released lease"), second.said("successfully acquired lease")
+    assert seconds_between(released[0], acquired[0]) < 2
+    assert not first.ready_file.exists()
+    await client.create(volume_on(namespace, storage, "next"))
+    await eventually(lambda: has_hidden_claim(client, namespace, "next"))
+
+
+async def test_a_leader_that_is_killed_is_replaced_within_15_s(start: Start) -> None:
+    first = start("first")
+    await eventually(lambda: first.leads)
+    second = start("second")
+    await eventually(lambda: second.ready)
+    first.signal(signal.SIGKILL)
+    await eventually(lambda: second.leads, patience_s=15)
+
+
+async def test_a_leader_that_lost_its_lease_ends(client: Client, namespace: str, start: Start) -> None:
+    controller = start("one")
+    await eventually(lambda: controller.leads)
+    lease = Ref("coordination.k8s.io/v1", "Lease", "cdi-controller-leader-election-helper", namespace)
+    await client.patch(lease, {"spec": {"holderIdentity": "a-thief"}})
+    await eventually(lambda: controller.code is not None)
+    assert controller.code == 1
+    assert controller.said("lost the lease, stopping")[0]["error"] == "it is held by a-thief"
+
+
+@pytest.fixture
+def bare_control_plane(tmp_path: Path) -> Iterator[ControlPlane]:
+    """Without our kinds."""
+    plane = ControlPlane(tmp_path)
+    try:
+        plane.start()
+        yield plane
+    finally:
+        plane.stop()
+
+
+async def test_it_waits_for_its_kinds_and_says_so(bare_control_plane: ControlPlane, tmp_path: Path) -> None:
+    plane = bare_control_plane
+    controller = ControllerProcess(str(plane.kubeconfig), "default", tmp_path, "early")
+    try:
+        await eventually(lambda: controller.said("waiting"))
+        assert "datavolumes.cdi.kubevirt.io" in controller.said("waiting")[0]["until"]
+        assert controller.ask("/healthz") == (200, "ok")
+        assert controller.ask("/readyz") == (503, "waiting for the CustomResourceDefinitions of CDI")
+        await asyncio.to_thread(plane.kubectl, "apply", "--server-side", "-f", str(CRDS))
+        await eventually(lambda: controller.ready)
+        assert controller.ready_file.exists()
+        await eventually(lambda: controller.leads)
+    finally:
+        controller.end()
+
+
+def seconds_between(earlier: dict[str, Any], later: dict[str, Any]) -> float:
+    first, second = (datetime.fromisoformat(line["timestamp"]) for line in (earlier, later))
+    return (second - first).total_seconds()
