@@ -70,4 +70,4 @@ class Kubectl:
 
 
 def document(objects: Iterable[Object]) -> str:
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+    return "---\n".join(json.dumps(obj) + "\n" for obj in objects)
