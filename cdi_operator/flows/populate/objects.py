@@ -11,22 +11,28 @@ from cdi_operator.flows.settings import Settings
 from cdi_operator.flows.sources import import_annotations
 from cdi_operator.storage.names import prime_name
 
-COPIED = (names.SELECTED_NODE, names.POD_RETAIN, names.PRIORITY_CLASS, names.SERVICE_ACCOUNT)
+COPIED = (
+    names.SELECTED_NODE,
+    names.POD_RETAIN,
+    names.PRIORITY_CLASS,
+    names.SERVICE_ACCOUNT,
+    names.MULTUS_NETWORKS,
+    names.MULTUS_DEFAULT_NETWORK,
+    names.ISTIO_INJECT,
+    names.LINKERD_INJECT,
+)
 """Annotations of the target that its worker pod depends on."""
 
 
-def prime_claim(target: Claim, source: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def prime_claim(target: Claim, source: Mapping[str, Any], preallocate: bool, settings: Settings) -> dict[str, Any]:
+    """`preallocate` counts where the source does not say."""
     spec = {
         "accessModes": target.spec["accessModes"],
         "resources": target.spec["resources"],
         "storageClassName": target.storage_class,
         "volumeMode": target.spec.get("volumeMode", "Filesystem"),
     }
-    passed_on = {
-        key: target.annotations[key]
-        for key in (*COPIED, names.MULTUS_NETWORKS, names.MULTUS_DEFAULT_NETWORK)
-        if key in target.annotations
-    }
+    asked = source.get("preallocation")
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -35,11 +41,11 @@ def prime_claim(target: Claim, source: Mapping[str, Any], settings: Settings) ->
             "namespace": target.ref.namespace,
             "labels": {**settings.labels, names.APP: names.APP_NAME, names.EXCLUDE_FROM_BACKUP: "true"},
             "annotations": {
-                **passed_on,
+                **{key: target.annotations[key] for key in COPIED if key in target.annotations},
                 names.IMMEDIATE_BIND: "",
                 names.POPULATOR_KIND: "VolumeImportSource",
                 names.CONTENT_TYPE: source.get("contentType") or "kubevirt",
-                names.PREALLOCATION_REQUESTED: "true" if source.get("preallocation") else "false",
+                names.PREALLOCATION_REQUESTED: "true" if (preallocate if asked is None else asked) else "false",
                 **import_annotations(source.get("source") or {}),
             },
             "ownerReferences": [owner_reference(target.ref)],

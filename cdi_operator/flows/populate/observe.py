@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from cdi_operator.flows.actions import Ref
-from cdi_operator.flows.defaults import storage_class
+from cdi_operator.flows.actions import Object, Ref
+from cdi_operator.flows.defaults import defaults, storage_class
 from cdi_operator.flows.populate.state import State, Volume
+from cdi_operator.flows.progress import percent
 from cdi_operator.flows.seen import Claim, Key, claim, happenings
 from cdi_operator.flows.view import View
 from cdi_operator.storage.names import prime_name
@@ -29,8 +30,10 @@ def observe(view: View, key: Key) -> State | None:
         target=target,
         source=source["spec"] if source else None,
         storage_class=storage_class(view, target.storage_class),
+        defaults=defaults(view),
         prime=prime,
         volume=volume(view, prime),
+        handed_over=handed_over(view, target),
         percent=percent(view, prime),
         news=next((event for event in events if event.reason != "ClaimMisbound"), None),
         refusal=view.refusal("PersistentVolumeClaim", hidden, namespace),
@@ -38,11 +41,11 @@ def observe(view: View, key: Key) -> State | None:
 
 
 def import_source(target: Claim) -> str:
-    """Name of the VolumeImportSource that the claim asks for. Another namespace's is not honoured (spec 4.1)."""
+    """Name of the VolumeImportSource that the claim asks for. One that names a namespace is not honoured (spec 4.1)."""
     wanted = target.spec.get("dataSourceRef") or {}
     if wanted.get("apiGroup") != GROUP or wanted.get("kind") != KIND:
         return ""
-    if wanted.get("namespace") not in (None, "", target.ref.namespace):
+    if wanted.get("namespace"):
         return ""
     return str(wanted.get("name", ""))
 
@@ -54,11 +57,15 @@ def volume(view: View, prime: Claim | None) -> Volume | None:
     return Volume(
         ref=Ref.of({"apiVersion": "v1", "kind": "PersistentVolume", **found}),
         resource_version=found["metadata"]["resourceVersion"],
-        claim_uid=(found["spec"].get("claimRef") or {}).get("uid", ""),
+        claim_uid=owner_uid(found),
     )
 
 
-def percent(view: View, prime: Claim | None) -> float | None:
-    pods = view.by("Pod", "owner", prime.ref.uid) if prime else ()
-    told = (view.progress(pod["metadata"]["uid"]) for pod in pods)
-    return next((value for value in told if value is not None), None)
+def handed_over(view: View, target: Claim) -> bool:
+    volumes = view.by("PersistentVolume", "claim", f"{target.ref.namespace}/{target.name}")
+    return any(owner_uid(volume) == target.ref.uid for volume in volumes)
+
+
+def owner_uid(volume: Object) -> str:
+    """uid of the claim that the volume belongs to."""
+    return str((volume["spec"].get("claimRef") or {}).get("uid", ""))

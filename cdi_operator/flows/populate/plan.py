@@ -8,22 +8,26 @@ deleted (spec 4.2).
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from cdi_operator.api import annotations as names
+from cdi_operator.api import reasons
+from cdi_operator.flows import progress
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, PatchSpec, Plan
 from cdi_operator.flows.populate.objects import prime_claim
 from cdi_operator.flows.populate.state import State
 from cdi_operator.flows.seen import Claim
 from cdi_operator.flows.settings import Settings
+from cdi_operator.flows.sources import import_kind
 
 COMPONENT = "import-populator"
+QUOTA = "exceeded quota"
+NOT_SUPPORTED = "SourceNotSupported"
 
 NEWS_OF_WORK = (
     names.POD_PHASE,
     names.POD_READY,
-    names.POD_RESTARTS,
     names.POD_SCHEDULABLE,
-    names.PREALLOCATION_REQUESTED,
     names.PREALLOCATION_APPLIED,
     names.CHECKPOINT_CURRENT,
     names.CHECKPOINT_DONE,
@@ -32,9 +36,8 @@ NEWS_OF_WORK = (
     names.RUNNING_REASON,
     names.FATAL_ERROR,
 )
-"""Annotations that the hidden claim's workers write and the target shows."""
-
-DONE = "100.0%"
+"""Annotations that the hidden claim's workers write and the target shows. What a hidden claim does not say is not left
+over from the one before it either."""
 
 
 def plan(state: State, settings: Settings, now: datetime) -> Plan:
@@ -42,8 +45,12 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
         return ()
     if state.target.bound:
         return finish(state)
+    if state.handed_over:
+        return ()
     if state.prime is None:
         return begin(state, settings)
+    if state.prime.phase == "Lost":
+        return start_over(state.prime)
     return (*show(state, state.prime), *hand_over(state, state.prime))
 
 
@@ -51,16 +58,18 @@ def begin(state: State, settings: Settings) -> Plan:
     target = state.target
     if not may_begin(state) or state.source is None:
         return ()
-    make = Create(prime_claim(target, state.source, settings))
+    if import_kind(state.source.get("source") or {}) is None:
+        return tell(target, "Warning", NOT_SUPPORTED, "the VolumeImportSource names no source that is known")
+    make = Create(prime_claim(target, state.source, state.defaults.preallocation, settings))
     if state.refusal is not None:
-        told = bound_condition(target, state.refusal.reason, state.refusal.message)
-        event = Emit(target.ref, "Warning", "ErrCreatingPVCPrime", state.refusal.message, COMPONENT)
-        return (*told, *((event,) if told else ()), make)
+        message = state.refusal.message
+        quota = reasons.ERR_EXCEEDED_QUOTA if QUOTA in message else reasons.ERR_CREATING_PRIME
+        return (*tell(target, "Warning", reasons.ERR_CREATING_PRIME, message, condition=quota), make)
     name = make.object["metadata"]["name"]
     return (
         make,
         PatchMeta(target.ref, annotations={names.PVC_PRIME: name}),
-        Emit(target.ref, "Normal", "CreatedPVCPrimeSuccessfully", "PVC Prime created successfully", COMPONENT),
+        Emit(target.ref, "Normal", reasons.CREATED_PRIME, "PVC Prime created successfully", COMPONENT),
     )
 
 
@@ -73,52 +82,52 @@ def may_begin(state: State) -> bool:
     return placed or not kind.waits_for_consumer
 
 
+def start_over(prime: Claim) -> Plan:
+    """Its volume is gone, and was not handed over: nothing is left to wait for."""
+    return () if prime.deleting else (Delete(prime.ref),)
+
+
 def show(state: State, prime: Claim) -> Plan:
     """Brings the news of the hidden claim to the target, labels together with the phase that they explain."""
     target = state.target
-    wanted = {key: prime.annotations[key] for key in NEWS_OF_WORK if key in prime.annotations}
-    wanted[names.PVC_PRIME] = prime.name
-    if progress := progress_text(state, prime):
-        wanted[names.POPULATOR_PROGRESS] = progress
-    annotations = {key: value for key, value in wanted.items() if target.annotations.get(key) != value}
-    labels = {
-        key: value
-        for key, value in prime.labels.items()
-        if ".kubevirt.io/" in key and key not in target.labels and key != names.EXCLUDE_FROM_BACKUP
+    wanted = {
+        **{key: prime.annotations.get(key) for key in NEWS_OF_WORK},
+        names.PREALLOCATION_REQUESTED: prime.annotations.get(names.PREALLOCATION_REQUESTED, "false"),
+        names.POD_RESTARTS: str(max(prime.restarts, target.restarts)),
+        names.PVC_PRIME: prime.name,
     }
-    if annotations or labels:
-        return (PatchMeta(target.ref, annotations=annotations, labels=labels), *relay(state, prime))
-    return relay(state, prime)
-
-
-def progress_text(state: State, prime: Claim) -> str:
-    """Two decimals; 100 is kept for the moment when the volume is handed over (spec 3.8)."""
-    if prime.finished:
-        return DONE
-    if state.percent is None or state.percent >= 100:
-        return ""
-    return f"{state.percent:.2f}%"
+    if shown := progress.DONE if prime.finished else progress.text(state.percent):
+        wanted[names.POPULATOR_PROGRESS] = shown
+    annotations = {key: value for key, value in wanted.items() if target.annotations.get(key) != value}
+    labels = {key: value for key, value in prime.labels.items() if ".kubevirt.io/" in key and key not in target.labels}
+    patch = (PatchMeta(target.ref, annotations=annotations, labels=labels),) if annotations or labels else ()
+    return (*patch, *relay(state, prime))
 
 
 def relay(state: State, prime: Claim) -> Plan:
     """What happens to the hidden claim is told on the target, where users look (spec 2.4)."""
-    if state.news is None:
+    target = state.target
+    if state.news is not None:
+        return tell(target, state.news.type, state.news.reason, f"[{prime.name}] : {state.news.message}")
+    if target.annotations.get(names.BOUND_REASON, reasons.PENDING) == reasons.PENDING:
         return ()
-    message = f"[{prime.name}] : {state.news.message}"
-    told = bound_condition(state.target, "Pending", message)
-    if not told:
-        return ()
-    return (*told, Emit(state.target.ref, state.news.type, state.news.reason, message, COMPONENT))
+    no_more = dict.fromkeys((names.BOUND, names.BOUND_MESSAGE, names.BOUND_REASON))
+    return (PatchMeta(target.ref, annotations=no_more),)
 
 
-def bound_condition(target: Claim, reason: str, message: str) -> Plan:
+def tell(
+    target: Claim, kind: Literal["Normal", "Warning"], reason: str, message: str, condition: str = reasons.PENDING
+) -> Plan:
+    """Why the target is not bound: as a condition (with reason `condition`) for the DataVolume, and as an event."""
     wanted = {
         names.BOUND: "false",
         names.BOUND_MESSAGE: message,
-        names.BOUND_REASON: reason,
+        names.BOUND_REASON: condition,
     }
     changes = {key: value for key, value in wanted.items() if target.annotations.get(key) != value}
-    return (PatchMeta(target.ref, annotations=changes),) if changes else ()
+    if not changes:
+        return ()
+    return (PatchMeta(target.ref, annotations=changes), Emit(target.ref, kind, reason, message, COMPONENT))
 
 
 def hand_over(state: State, prime: Claim) -> Plan:
@@ -151,11 +160,17 @@ def finish(state: State) -> Plan:
         }
         plan += (
             PatchMeta(target.ref, annotations=annotations),
-            Emit(target.ref, "Normal", "importSucceeded", f"Successfully imported into {target.name}", COMPONENT),
+            Emit(
+                target.ref,
+                "Normal",
+                reasons.POPULATOR_IMPORT_SUCCEEDED,
+                f"Successfully imported into {target.name}",
+                COMPONENT,
+            ),
         )
         if retained:
             text = "PVC Prime retained in Lost state for debugging purposes"
-            plan += (Emit(target.ref, "Normal", "RetainedPVCPrime", text, COMPONENT),)
+            plan += (Emit(target.ref, "Normal", reasons.RETAINED_PRIME, text, COMPONENT),)
     if prime is not None and not prime.deleting and not retained:
         plan += (Delete(prime.ref),)
     return plan

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdi_operator.flows.actions import Ref
+from cdi_operator.flows.defaults import Defaults
 from cdi_operator.flows.seen import Claim, Happening, StorageClass
 from cdi_operator.flows.view import Refusal
 
@@ -30,8 +31,11 @@ class State:
     source: Mapping[str, Any] | None
     """spec of the VolumeImportSource, None while there is none."""
     storage_class: StorageClass | None
+    defaults: Defaults
     prime: Claim | None
     volume: Volume | None
+    handed_over: bool
+    """A volume belongs to the target already, by its claimRef; the cluster's binder has yet to tell the target."""
     percent: float | None
     """How much of the transfer is done, None before the worker says so."""
     news: Happening | None

@@ -1,0 +1,22 @@
+"""How far the worker of a claim is, in percent and as the text that clients read (spec 2.2, 3.8)."""
+
+from __future__ import annotations
+
+from cdi_operator.flows.seen import Claim
+from cdi_operator.flows.view import View
+
+NOT_KNOWN = "N/A"
+DONE = "100.0%"
+
+
+def percent(view: View, claim: Claim | None) -> float | None:
+    """What the claim's worker last said; None before it said anything."""
+    pods = view.by("Pod", "owner", claim.ref.uid) if claim else ()
+    told = (view.progress(pod["metadata"]["uid"]) for pod in pods)
+    return next((value for value in told if value is not None), None)
+
+
+def text(percent: float | None) -> str:
+    """Two decimals; empty while nothing is known, and from 100 on: that is kept for when the data is all there."""
+    shown = "" if percent is None else f"{percent:.2f}%"
+    return "" if shown.startswith("100") else shown

@@ -1,0 +1,252 @@
+"""News of the hidden claim on its target, the volume that changes hands, and the end (spec 4.2 steps 4 to 6)."""
+
+import pytest
+
+from cdi_operator.api import annotations as names
+from cdi_operator.flows.actions import Delete, Emit, PatchMeta, PatchSpec
+from cdi_operator.flows.populate import observe, plan
+from tests.unit.flows.given import (
+    CLAIM_UID,
+    CSI,
+    KEY,
+    NAME,
+    NS,
+    POD_UID,
+    PRIME,
+    RUNNING,
+    SETTINGS,
+    deleting,
+    event,
+    having,
+    import_source,
+    noted,
+    prime,
+    target,
+    volume,
+)
+from tests.unit.world import NOW, World
+
+NAMED = {names.PVC_PRIME: PRIME}
+DONE = {names.POD_PHASE: "Succeeded"}
+TOLD = {**NAMED, **DONE, names.POPULATOR_PROGRESS: "100.0%"}
+BOUND = {**TOLD, names.BOUND: "true", names.BOUND_MESSAGE: "", names.BOUND_REASON: ""}
+RETAIN = {names.POD_RETAIN: "true"}
+INSTANCE_TYPE = "instancetype.kubevirt.io/default-instancetype"
+
+
+def world_of(*objects, percent=None):
+    world = World(*CSI, import_source(), *objects)
+    if percent is not None:
+        world.percents[POD_UID] = percent
+    return world
+
+
+def look(*objects, **rest):
+    return plan(observe(world_of(*objects, **rest), KEY), SETTINGS, NOW)
+
+
+def notes_after(*objects, **rest):
+    world = world_of(*objects, **rest)
+    world.apply(plan(observe(world, KEY), SETTINGS, NOW))
+    return world.get("PersistentVolumeClaim", NAME, NS)["metadata"]["annotations"]
+
+
+def kinds(actions):
+    return [type(action) for action in actions]
+
+
+# News ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        names.POD_PHASE,
+        names.POD_READY,
+        names.POD_SCHEDULABLE,
+        names.PREALLOCATION_REQUESTED,
+        names.PREALLOCATION_APPLIED,
+        names.CHECKPOINT_CURRENT,
+        names.CHECKPOINT_DONE,
+        names.RUNNING,
+        names.RUNNING_MESSAGE,
+        names.RUNNING_REASON,
+        names.FATAL_ERROR,
+    ],
+)
+def test_copied(key):
+    assert notes_after(target(), prime(annotations={key: "x"}))[key] == "x"
+
+
+@pytest.mark.parametrize("key", [names.POD_PHASE, names.FATAL_ERROR, names.RUNNING_MESSAGE])
+def test_what_an_earlier_hidden_claim_said_is_not_left_over(key):
+    """Somebody deleted it, and the work begins anew."""
+    assert key not in notes_after(target(annotations={key: "x"}), prime("Pending"))
+
+
+@pytest.mark.parametrize(("shown", "counted", "wanted"), [("0", "2", "2"), ("2", "0", "2"), ("2", None, "2")])
+def test_restarts_only_grow(shown, counted, wanted):
+    notes = notes_after(
+        target(annotations={names.POD_RESTARTS: shown}), prime(annotations={names.POD_RESTARTS: counted})
+    )
+    assert notes[names.POD_RESTARTS] == wanted
+
+
+@pytest.mark.parametrize(
+    ("annotations", "percent", "wanted"),
+    [
+        # hidden claim   worker said   target shows
+        ({}, None, None),
+        ({}, 0.0, "0.00%"),
+        ({}, 45.0, "45.00%"),
+        ({}, 7.125, "7.12%"),
+        ({}, 99.994, "99.99%"),
+        ({}, 99.996, None),
+        ({}, 100.0, None),
+        (DONE, 45.0, "100.0%"),
+        (DONE, None, "100.0%"),
+    ],
+)
+def test_progress(annotations, percent, wanted):
+    notes = notes_after(target(), prime(annotations=annotations), RUNNING, percent=percent)
+    assert notes.get(names.POPULATOR_PROGRESS) == wanted
+
+
+@pytest.mark.parametrize(
+    ("label", "copied"),
+    [
+        (INSTANCE_TYPE, True),
+        ("instancetype.kubevirt.io/default-preference", True),
+        ("velero.io/exclude-from-backup", False),
+        ("app.kubernetes.io/version", False),
+        ("team", False),
+    ],
+)
+def test_labels_come_with_the_phase(label, copied):
+    hidden = having(prime(annotations=DONE), metadata={"labels": {label: "x"}})
+    (patch, *_) = look(target(), hidden)
+    assert patch.annotations[names.POD_PHASE] == "Succeeded"
+    assert patch.labels == ({label: "x"} if copied else {})
+
+
+def test_labels_of_the_target_stay():
+    hidden = having(prime(), metadata={"labels": {INSTANCE_TYPE: "theirs"}})
+    mine = having(target(annotations=NAMED), metadata={"labels": {INSTANCE_TYPE: "mine"}})
+    assert look(mine, hidden) == ()
+
+
+@pytest.mark.parametrize(
+    ("events", "message", "wanted"),
+    [
+        # events about the hidden claim                         told so far    told now: type, reason, message
+        ([], None, None),
+        ([event("Provisioning", "on it")], None, ("Normal", "Provisioning", f"[{PRIME}] : on it")),
+        ([event("NoSpace", "no", kind="Warning")], None, ("Warning", "NoSpace", f"[{PRIME}] : no")),
+        ([event("Provisioning", "on it")], f"[{PRIME}] : on it", None),
+        (
+            [event("A", "first"), event("B", "second", at="2025-06-01T11:00:01Z")],
+            f"[{PRIME}] : first",
+            ("Normal", "B", f"[{PRIME}] : second"),
+        ),
+        ([event("B", "second"), event("A", "first")], None, ("Normal", "B", f"[{PRIME}] : second")),
+        ([event("ClaimMisbound", "two claims", kind="Warning", at="2025-06-01T11:00:01Z")], None, None),
+        ([event("Provisioning", "on it", about="uid-other")], None, None),
+    ],
+)
+def test_events_of_the_hidden_claim_are_told_on_the_target(events, message, wanted):
+    said = {names.BOUND: "false", names.BOUND_REASON: "Pending", names.BOUND_MESSAGE: message} if message else {}
+    actions = look(target(annotations={**NAMED, **said}), prime(), *events)
+    told = [(action.type, action.reason, action.message) for action in actions if isinstance(action, Emit)]
+    assert told == ([wanted] if wanted else [])
+    if wanted:
+        (patch,) = [action for action in actions if isinstance(action, PatchMeta)]
+        assert patch.annotations[names.BOUND_MESSAGE] == wanted[2]
+
+
+# The volume changes hands -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hidden", "behind", "handed_over"),
+    [
+        (prime("Bound", DONE), volume(), True),
+        (deleting(prime("Bound", DONE)), volume(), True),
+        (prime("Bound", {names.POD_PHASE: "Running"}), volume(), False),
+        (prime("Bound", {**DONE, names.CHECKPOINT_CURRENT: "one"}), volume(), False),
+        (prime("Bound", {**DONE, names.CHECKPOINT_CURRENT: "one", names.CHECKPOINT_DONE: "true"}), volume(), True),
+        (prime("Pending", DONE), volume(), False),
+        (prime("Bound", DONE), None, False),
+        (prime("Bound", DONE), volume(claim="other", claim_uid="uid-other"), False),
+        (prime("Lost", DONE), volume(claim=NAME, claim_uid=CLAIM_UID), False),
+    ],
+)
+def test_when(hidden, behind, handed_over):
+    found = (behind,) if behind else ()
+    assert (PatchSpec in kinds(look(target(annotations=TOLD), hidden, *found))) == handed_over
+
+
+def test_how():
+    world = world_of(target(annotations=TOLD), prime("Bound", DONE), volume())
+    (patch,) = plan(observe(world, KEY), SETTINGS, NOW)
+    assert patch.spec == {
+        "claimRef": {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "namespace": NS,
+            "name": NAME,
+            "uid": CLAIM_UID,
+            "resourceVersion": world.get("PersistentVolumeClaim", NAME, NS)["metadata"]["resourceVersion"],
+        }
+    }
+    assert patch.resource_version == world.get("PersistentVolume", "pv")["metadata"]["resourceVersion"]
+    world.apply((patch,))
+    assert plan(observe(world, KEY), SETTINGS, NOW) == (), "the cluster's binder does the rest"
+
+
+def test_the_target_is_told_before_the_volume_comes():
+    """Or a crash in between would leave a bound target that does not know that it is filled."""
+    actions = look(target(), prime("Bound", DONE), volume())
+    assert kinds(actions) == [PatchMeta, PatchSpec]
+    assert actions[0].annotations[names.POD_PHASE] == "Succeeded"
+
+
+# The end ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("claim", "hidden", "wanted"),
+    [
+        # target                           hidden claim                 what is left to do
+        (target("Bound", TOLD), prime("Lost"), [PatchMeta, Emit, Delete]),
+        (target("Bound", BOUND), prime("Lost"), [Delete]),
+        (target("Bound", BOUND), prime("Bound"), [Delete]),
+        (target("Bound", BOUND), deleting(prime("Lost")), []),
+        (target("Bound", BOUND), None, []),
+        (target("Bound", TOLD), None, [PatchMeta, Emit]),
+        (target("Bound", {**TOLD, **RETAIN}), prime("Lost"), [PatchMeta, Emit, Emit]),
+        (target("Bound", {**BOUND, **RETAIN}), prime("Lost"), []),
+        # bound to a volume made by hand: there is nothing to fill
+        (target("Bound"), prime("Pending"), [Delete]),
+        (target("Bound"), None, []),
+        (deleting(target("Bound", BOUND)), prime("Lost"), []),
+    ],
+)
+def test_finish(claim, hidden, wanted):
+    assert kinds(look(claim, *((hidden,) if hidden else ()))) == wanted
+
+
+def test_what_is_said_at_the_end():
+    patch, success, retained = look(target("Bound", {**TOLD, **RETAIN}), prime("Lost"))
+    assert patch.annotations == {names.BOUND: "true", names.BOUND_MESSAGE: "", names.BOUND_REASON: ""}
+    assert (success.type, success.reason, success.message) == (
+        "Normal",
+        "importSucceeded",
+        "Successfully imported into disk",
+    )
+    assert (retained.type, retained.reason) == ("Normal", "RetainedPVCPrime")
+    assert retained.message == "PVC Prime retained in Lost state for debugging purposes"
+
+
+def test_a_claim_made_by_hand_is_populated_too():
+    by_hand = noted(having(target(), metadata={"ownerReferences": None}), {names.USE_POPULATOR: None})
+    assert len(look(by_hand)) == 3
