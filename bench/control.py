@@ -18,118 +18,27 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.stopwatch import STAGES, Run, Stopwatch
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.errors import ApiError
-from cdi_operator.flows.actions import Object, Ref
-from cdi_operator.flows.seen import controller
+from cdi_operator.flows.actions import Ref
 from demo import server
 from demo.kubectl import Kubectl
 from devcluster import choose
 from devcluster.errors import DevclusterError
 
-STAGES = ("claim bound", "pod scheduled", "container started", "data moved", "volume handed over", "Succeeded")
 TIMEOUT_S = 120.0
 MIB = 1 << 20
 REQUESTS = re.compile(r"^cdi_api_requests_total\{(?P<labels>[^}]*)\} (?P<count>[0-9.e+]+)$", re.MULTILINE)
 MEMORY = re.compile(r"^process_resident_memory_bytes (?P<bytes>[0-9.e+]+)$", re.MULTILINE)
-
-
-@dataclass
-class Run:
-    """When each stage of one DataVolume was first seen, in seconds after its creation was asked for."""
-
-    name: str
-    asked_at: float
-    seen: dict[str, float] = field(default_factory=dict)
-    done: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def reached(self, stage: str) -> None:
-        self.seen.setdefault(stage, time.monotonic() - self.asked_at)
-        if stage == STAGES[-1]:
-            self.done.set()
-
-    @property
-    def total_s(self) -> float:
-        return self.seen[STAGES[-1]]
-
-    def spent(self) -> dict[str, float]:
-        """Seconds in each stage; a stage that was not seen by itself took no time of its own."""
-        spent, before = {}, 0.0
-        for stage in STAGES:
-            at = max(before, self.seen.get(stage, before))
-            spent[stage] = at - before
-            before = at
-        return spent
-
-
-class Stopwatch:
-    """Follows the DataVolumes of one namespace through the watches."""
-
-    def __init__(self, client: Client, namespace: str) -> None:
-        self.client = client
-        self.namespace = namespace
-        self.runs: dict[str, Run] = {}
-        self.names_by_claim_uid: dict[str, str] = {}
-
-    async def follow(self, kind: str) -> None:
-        version = ""
-        while True:
-            async for change, obj in self.client.watch(kind, version, namespace=self.namespace):
-                version = obj["metadata"]["resourceVersion"]
-                if change in ("ADDED", "MODIFIED"):
-                    self.look(kind, obj)
-
-    def look(self, kind: str, obj: Object) -> None:
-        name = obj["metadata"]["name"]
-        status = obj.get("status") or {}
-        match kind:
-            case "DataVolume":
-                if status.get("phase") == "Succeeded" and name in self.runs:
-                    self.runs[name].reached("Succeeded")
-            case "PersistentVolumeClaim":
-                self.look_at_claim(obj, status)
-            case "Pod":
-                self.look_at_pod(obj, status)
-
-    def look_at_claim(self, claim: Object, status: dict[str, Any]) -> None:
-        meta = claim["metadata"]
-        if meta["name"] in self.runs:
-            self.names_by_claim_uid[meta["uid"]] = meta["name"]
-        run = self.runs.get(meta["name"])
-        prime_of = self.runs.get(self.names_by_claim_uid.get((controller(claim) or {}).get("uid", ""), ""))
-        if status.get("phase") != "Bound":
-            return
-        if prime_of:
-            self.names_by_claim_uid[meta["uid"]] = prime_of.name
-            prime_of.reached("claim bound")
-        elif run:
-            populated = "dataSourceRef" in claim["spec"]
-            run.reached("volume handed over" if populated else "claim bound")
-
-    def look_at_pod(self, pod: Object, status: dict[str, Any]) -> None:
-        run = self.runs.get(self.names_by_claim_uid.get((controller(pod) or {}).get("uid", ""), ""))
-        if run is None:
-            return
-        if pod["spec"].get("nodeName"):
-            run.reached("pod scheduled")
-        if any({"running", "terminated"} & set(c.get("state") or {}) for c in status.get("containerStatuses") or ()):
-            run.reached("container started")
-        if status.get("phase") == "Succeeded":
-            run.reached("data moved")
-
-    async def create(self, manifest: dict[str, Any]) -> Run:
-        run = Run(manifest["metadata"]["name"], time.monotonic())
-        self.runs[run.name] = run
-        await self.client.create(manifest)
-        return run
 
 
 @dataclass(frozen=True)
@@ -143,10 +52,10 @@ class Cost:
 def cost(kubectl: Kubectl, install: str) -> Cost:
     """From the metrics of every controller pod: a standby asks for nothing but its lease."""
     requests, memory = 0.0, 0.0
-    found = kubectl.get("pods", f"--namespace={install}", "--selector=cdi.kubevirt.io=cdi-controller") or {"items": []}
+    found = kubectl.get("pods", f"--namespace={install}", "--selector=cdi.kubevirt.io=cdi-deployment") or {"items": []}
     for pod in found["items"]:
         text = kubectl(
-            "get", "--raw", f"/api/v1/namespaces/{install}/pods/{pod['metadata']['name']}:8080/proxy/metrics"
+            "get", "--raw", f"/api/v1/namespaces/{install}/pods/{pod['metadata']['name']}:8444/proxy/metrics"
         )
         counted = [match for match in REQUESTS.finditer(text) if 'kind="Lease"' not in match["labels"]]
         requests += sum(float(match["count"]) for match in counted)

@@ -13,7 +13,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from bench.control import STAGES
+from rich.table import Table
+
+from bench.stopwatch import STAGES
 from demo import disk, server, verify
 from demo.follow import Import, follow
 from demo.install import install
@@ -72,7 +74,7 @@ def import_image(stages: Stages, kubectl: Kubectl) -> Import:
         done = asyncio.run(follow(kubectl, NAMESPACE, NAME, CHECKOUT / MANIFEST, shown))
     spent = done.run.spent()
     for stage in STAGES:
-        stages.done(f"import: {stage}", spent[stage])
+        stages.took_s[f"  import: {stage}"] = spent[stage]
     return done
 
 
@@ -91,7 +93,10 @@ def judge(stages: Stages, kubectl: Kubectl, image: Path) -> tuple[str, Boot]:
 
 def conclude(stages: Stages, done: Import, mode: str, boot: Boot) -> None:
     how = "with KVM" if boot.accelerator == "kvm" else "with an emulated processor"
-    tell = stages.console.print
+
+    def tell(line: str | Table) -> None:
+        stages.console.print(line, soft_wrap=True)
+
     tell(f"\n[bold]What happened[/]\n  DataVolume {NAME} is Succeeded after {done.run.total_s:.1f} s.")
     if report := done.report:
         read_mb, virtual_gib = report.source_bytes / 1e6, report.virtual_size_bytes / 2**30
@@ -99,7 +104,7 @@ def conclude(stages: Stages, done: Import, mode: str, boot: Boot) -> None:
         tell(f"  {read_mb:.0f} MB of {report.format} became a disk of {virtual_gib:.1f} GiB on a {mode} volume,")
         tell(f"  {report.written_bytes / 1e6:.0f} MB of it data, in {moving_s:.1f} s.")
     tell("  Every byte on the volume is the image's.")
-    tell(f"  The system on it started {how} and asked, after {boot.took_s:.0f} s: {boot.last_line}\n")
+    tell(f"  The system on it, started {how}, said after {boot.took_s:.0f} s: {boot.last_line}\n")
     tell(stages.table())
     tell(
         '\n[bold]Try next[/]   (first: eval "$(.venv/bin/python -m devcluster env)")\n'

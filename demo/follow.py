@@ -1,6 +1,6 @@
 """One DataVolume from apply to Succeeded, as it happens: what the API server shows, and what the worker tells.
 
-The stages are those of `bench.control`; bytes and speed come from the worker's own metrics, through the API server.
+The stages are those of `bench.stopwatch`; bytes and speed come from the worker's own metrics, through the API server.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.control import Run, Stopwatch
+from bench.stopwatch import Run, Stopwatch
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
 from demo.kubectl import Kubectl

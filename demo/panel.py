@@ -60,11 +60,12 @@ def percent(state: Import) -> float:
 def figures(state: Import) -> str:
     """Percent, bytes, speed and the time left, as far as they are known."""
     worker, parts = state.worker, [f"{percent(state):.1f} %"]
-    if source_bytes := worker.get("cdi_importer_source_bytes"):
-        parts.append(f"{source_bytes / 1e6:.0f} MB")
-    if speed := worker.get("cdi_importer_speed_bytes_per_second"):
+    if source_bytes := worker.get("kubevirt_cdi_import_source_bytes_total"):
+        whole_bytes = worker.get("kubevirt_cdi_import_source_size_bytes")
+        parts.append(f"{source_bytes / 1e6:.0f}{f' of {whole_bytes / 1e6:.0f}' if whole_bytes else ''} MB")
+    if speed := worker.get("kubevirt_cdi_import_speed_bytes_per_second"):
         parts.append(f"{speed / 1e6:.0f} MB/s")
-    if (eta_s := worker.get("cdi_importer_eta_seconds")) is not None:
+    if (eta_s := worker.get("kubevirt_cdi_import_eta_seconds")) is not None:
         parts.append(f"{eta_s:.0f} s left")
     return ", ".join(parts)
 
