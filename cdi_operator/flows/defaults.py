@@ -16,9 +16,9 @@ CLAIM_ADOPTION = "DataVolumeClaimAdoption"
 
 @dataclass(frozen=True)
 class Defaults:
-    """CDIConfig, read. Before it exists every field has the reference's default."""
+    """CDIConfig, read. Before it exists every field is as it will be made (spec 1.5, 2.5)."""
 
-    feature_gates: frozenset[str] = frozenset()
+    feature_gates: frozenset[str] = frozenset({HONOUR_WAIT})
     pod_resources: Mapping[str, Any] = field(default_factory=dict)
     pull_secrets: tuple[Mapping[str, str], ...] = ()
     preallocation: bool = False
@@ -35,7 +35,9 @@ class Defaults:
 
 
 def defaults(view: View) -> Defaults:
-    config = view.get("CDIConfig", "config") or {}
+    config = view.get("CDIConfig", "config")
+    if config is None:
+        return Defaults()
     spec, status = config.get("spec") or {}, config.get("status") or {}
     overhead = status.get("filesystemOverhead") or {}
     return Defaults(

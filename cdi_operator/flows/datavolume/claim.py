@@ -37,8 +37,8 @@ def claim_spec(state: State) -> dict[str, Any]:
         literal.setdefault("volumeMode", "Filesystem")
         return literal
     asked = dict(spec.get("storage") or {})
-    modes = chosen_modes(state, asked)
     size = parse_size(asked)
+    modes = chosen_modes(state, asked, size)
     if modes.volume_mode == "Filesystem":
         size = required_bytes(size, state.defaults.overhead(class_name(state, asked)))
     resources = asked.get("resources") or {}
@@ -59,7 +59,7 @@ def class_name(state: State, asked: Mapping[str, Any]) -> str:
     return state.storage_class.name if state.storage_class else ""
 
 
-def chosen_modes(state: State, asked: Mapping[str, Any]) -> PropertySet:
+def chosen_modes(state: State, asked: Mapping[str, Any], size_bytes: int) -> PropertySet:
     access_modes = tuple(asked.get("accessModes") or ())
     volume_mode = asked.get("volumeMode") or ""
     if state.volume.content_type == "archive":
@@ -70,21 +70,31 @@ def chosen_modes(state: State, asked: Mapping[str, Any]) -> PropertySet:
         return PropertySet(access_modes, volume_mode)
     kind = state.storage_class
     if kind is None:
-        if found := first_match(state.free_volumes, access_modes, volume_mode):
-            return PropertySet(access_modes or found.access_modes, volume_mode or found.volume_mode)
-        if access_modes:
-            return PropertySet(access_modes, "Filesystem")
-        named = asked.get("storageClassName")
-        raise InvalidClaimError(f'{NO_CLASS}: StorageClass "{named}" not found' if named else NO_CLASS)
+        return modes_of_free_volume(state, asked.get("storageClassName"), access_modes, volume_mode, size_bytes)
     if found := first_match(state.profile.property_sets, access_modes, volume_mode):
         return PropertySet(access_modes or found.access_modes, volume_mode or found.volume_mode)
     if access_modes:
-        return PropertySet(access_modes, "Filesystem")
-    if state.profile.property_sets:
-        raise InvalidClaimError(f"no matching accessMode specified in StorageProfile {kind.name}")
+        preferred = (row.volume_mode for row in state.profile.property_sets)
+        return PropertySet(access_modes, next(preferred, "Filesystem"))
+    matching = "matching " if state.profile.property_sets else ""
     missing = "accessMode and" if volume_mode else "accessMode and volumeMode,"
-    text = f"Spec is missing {missing} cannot get access mode from StorageProfile {kind.name}"
-    raise InvalidClaimError(f"no accessMode specified in StorageProfile {kind.name}", text)
+    raise InvalidClaimError(
+        f"no {matching}accessMode specified in StorageProfile {kind.name}",
+        f"Spec is missing {missing} cannot get access mode from StorageProfile {kind.name}",
+    )
+
+
+def modes_of_free_volume(
+    state: State, class_name: str | None, access_modes: tuple[str, ...], volume_mode: str, size_bytes: int
+) -> PropertySet:
+    """Without a class, a volume made by hand may still do, if the DataVolume says which: by class name or by a mode."""
+    if class_name is not None or access_modes or volume_mode:
+        large_enough = (volume.modes for volume in state.free_volumes if volume.capacity_bytes >= size_bytes)
+        if found := first_match(large_enough, access_modes, volume_mode):
+            return PropertySet(access_modes or found.access_modes, volume_mode or found.volume_mode)
+    if access_modes:
+        return PropertySet(access_modes, "Filesystem")
+    raise InvalidClaimError(f'{NO_CLASS}: StorageClass "{class_name}" not found' if class_name else NO_CLASS)
 
 
 def first_match(rows: Iterable[PropertySet], access_modes: tuple[str, ...], volume_mode: str) -> PropertySet | None:

@@ -25,7 +25,7 @@ class Trouble:
 
 
 def conditions(state: State, phase: str, trouble: Trouble | None) -> tuple[Condition, ...]:
-    running = running_condition(state.claim)
+    running = running_condition(state.own_claim)
     return bound_condition(state, trouble), ready_condition(phase, running, trouble), running
 
 

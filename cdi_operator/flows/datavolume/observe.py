@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Object, Ref
-from cdi_operator.flows.datavolume.state import DataVolume, Profile, PropertySet, State
+from cdi_operator.flows.datavolume.state import DataVolume, FreeVolume, Profile, PropertySet, State
 from cdi_operator.flows.defaults import defaults, storage_class
+from cdi_operator.flows.progress import percent
 from cdi_operator.flows.seen import Claim, Key, claim, happenings
 from cdi_operator.flows.view import View
 from cdi_operator.storage.classes import choose_class
 from cdi_operator.storage.names import import_source_name, prime_name
+from cdi_operator.storage.quantity import parse_quantity
 
 
 def observe(view: View, key: Key) -> State | None:
@@ -21,19 +23,21 @@ def observe(view: View, key: Key) -> State | None:
     target = claim(view.get("PersistentVolumeClaim", name, namespace))
     class_name = chosen_class(view, volume, target)
     kind = storage_class(view, class_name)
+    source_name = import_source_name(volume.ref.uid)
     events = happenings(view.by("Event", "involved", target.ref.uid)) if target and not target.bound else ()
     return State(
         volume=volume,
         claim=target,
         prime=claim(view.get("PersistentVolumeClaim", prime_name(target.ref.uid), namespace)) if target else None,
-        has_source=view.get("VolumeImportSource", import_source_name(volume.ref.uid), namespace) is not None,
+        has_source=view.get("VolumeImportSource", source_name, namespace) is not None,
         storage_class=kind,
         profile=profile(view.get("StorageProfile", class_name)) if kind else Profile(),
         free_volumes=() if kind else free_volumes(view, class_name),
         defaults=defaults(view),
         percent=percent(view, target),
         news=next(iter(events), None),
-        refusal=view.refusal("PersistentVolumeClaim", name, namespace),
+        refusal=view.refusal("VolumeImportSource", source_name, namespace)
+        or view.refusal("PersistentVolumeClaim", name, namespace),
     )
 
 
@@ -72,14 +76,13 @@ def profile(obj: Object | None) -> Profile:
     )
 
 
-def free_volumes(view: View, class_name: str) -> tuple[PropertySet, ...]:
-    """Volumes made by hand that nobody has claimed (spec 4.7 step 2)."""
-    found = view.by("PersistentVolume", "class", class_name)
-    specs = (volume["spec"] for volume in found)
-    return tuple(PropertySet(tuple(spec["accessModes"]), spec.get("volumeMode", "Filesystem")) for spec in specs)
-
-
-def percent(view: View, target: Claim | None) -> float | None:
-    pods = view.by("Pod", "owner", target.ref.uid) if target else ()
-    told = (view.progress(pod["metadata"]["uid"]) for pod in pods)
-    return next((value for value in told if value is not None), None)
+def free_volumes(view: View, class_name: str) -> tuple[FreeVolume, ...]:
+    """What a claim of a class without a class object may still bind to (spec 4.7 step 2)."""
+    specs = (volume["spec"] for volume in view.by("PersistentVolume", "class", class_name))
+    return tuple(
+        FreeVolume(
+            modes=PropertySet(tuple(spec["accessModes"]), spec.get("volumeMode", "Filesystem")),
+            capacity_bytes=parse_quantity(spec["capacity"]["storage"]),
+        )
+        for spec in specs
+    )

@@ -33,6 +33,8 @@ IMPORT: dict[str, Step] = {
 FATAL = Step("Failed", reasons.IMPORT_FAILED, "Failed to import into PVC %s", "Warning")
 LOST = Step("Failed", reasons.ERR_CLAIM_LOST, "PVC %s lost", "Warning")
 UNBOUND_PHASES = ("", "Pending", "WaitForFirstConsumer", "PendingPopulation", "Unknown")
+OVER = ("Succeeded", "Failed")
+"""Of an earlier claim, when this one is not there yet: somebody deleted that one, and the work begins anew."""
 
 
 def step(state: State) -> Step:
@@ -46,20 +48,20 @@ def step(state: State) -> Step:
         case "Pending":
             return while_pending(state, claim)
         case "Bound":
-            return import_step(state, claim) or Step("PVCBound" if phase in UNBOUND_PHASES else phase)
+            return import_step(state, claim) or Step("PVCBound" if phase in (*UNBOUND_PHASES, *OVER) else phase)
         case _:
             return Step("Unknown")
 
 
 def while_pending(state: State, claim: Claim) -> Step:
+    phase = state.volume.phase
     if state.waits_for_consumer:
         return Step("PendingPopulation" if state.populates else "WaitForFirstConsumer")
     if not state.populates:
         return Step("Pending")
     if claim.finished:
-        return Step(state.volume.phase or "ImportScheduled")
-    current = "" if state.volume.phase in (*UNBOUND_PHASES, "Succeeded") else state.volume.phase
-    return import_step(state, claim) or Step(current or "Pending")
+        return Step(phase or "ImportScheduled")
+    return import_step(state, claim) or Step("Pending" if phase in (*UNBOUND_PHASES, *OVER) else phase)
 
 
 def import_step(state: State, claim: Claim) -> Step | None:

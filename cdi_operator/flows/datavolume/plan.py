@@ -25,8 +25,7 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
     if state.volume.deleting:
         return ()
     if state.volume.import_kind is None:
-        kind = next(iter(state.volume.source), "none")
-        text = f"a DataVolume with source {kind!r} is not supported by this release"
+        text = f"a DataVolume with {asked_source(state)} is not supported by this release"
         return tell(state, Trouble("SourceNotSupported", text), now)
     if state.claim is None:
         return make_claim(state, settings, now)
@@ -36,7 +35,13 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
     if state.foreign:
         text = f'Resource "{state.claim.name}" already exists and is not managed by DataVolume'
         return tell(state, Trouble(reasons.ERR_RESOURCE_EXISTS, text), now)
-    return (*population_source(state, settings), *tell(state, None, now))
+    source = population_source(state, settings)
+    return (*tell(state, refused(state) if source else None, now), *source)
+
+
+def asked_source(state: State) -> str:
+    kind = next(iter(state.volume.source), "")
+    return f"source {kind!r}" if kind else "a sourceRef" if "sourceRef" in state.volume.spec else "no source"
 
 
 def make_claim(state: State, settings: Settings, now: datetime) -> Plan:
@@ -45,11 +50,15 @@ def make_claim(state: State, settings: Settings, now: datetime) -> Plan:
     except InvalidClaimError as error:
         return tell(state, Trouble(reasons.ERR_CLAIM_NOT_VALID, str(error), error.more), now)
     make = (*decision(state), *population_source(state, settings), Create(claim_object(state, spec, settings)))
+    trouble = refused(state)
+    return (*tell(state, trouble, now), *make) if trouble else make
+
+
+def refused(state: State) -> Trouble | None:
     if state.refusal is None:
-        return make
+        return None
     quota = QUOTA in state.refusal.message
-    reason = reasons.ERR_EXCEEDED_QUOTA if quota else reasons.ERR_CLAIM_NOT_VALID
-    return (*tell(state, Trouble(reason, state.refusal.message), now), *make)
+    return Trouble(reasons.ERR_EXCEEDED_QUOTA if quota else reasons.ERR_CLAIM_NOT_VALID, state.refusal.message)
 
 
 def decision(state: State) -> Plan:

@@ -49,6 +49,14 @@ class PropertySet:
 
 
 @dataclass(frozen=True)
+class FreeVolume:
+    """A volume made by hand that nobody has claimed."""
+
+    modes: PropertySet
+    capacity_bytes: int
+
+
+@dataclass(frozen=True)
 class Profile:
     """What a StorageProfile advises."""
 
@@ -67,20 +75,22 @@ class State:
     storage_class: StorageClass | None
     """The class that the claim names, or the default for a claim that names none."""
     profile: Profile
-    free_volumes: tuple[PropertySet, ...]
-    """Modes of the available volumes of the class that the claim names, when no such class object exists."""
+    free_volumes: tuple[FreeVolume, ...]
+    """The available volumes of the class that the claim names, when no such class object exists."""
     defaults: Defaults
     percent: float | None
     """How much of a transfer right onto the claim is done, None before the worker says so."""
     news: Happening | None
     """The latest event about the claim itself."""
     refusal: Refusal | None
-    """Why the API server would not make the claim."""
+    """Why the API server would not make the claim, or its VolumeImportSource."""
 
     @property
     def populates(self) -> bool:
-        """The flow through a hidden claim, as decided when the DataVolume was first seen (spec 4.1)."""
+        """The flow through a hidden claim: as the claim was made, else as decided once, else as the class can (4.1)."""
         decided = self.volume.annotations.get(names.USE_POPULATOR)
+        if self.own_claim is not None:
+            return self.own_claim.annotations.get(names.USE_POPULATOR) == "true"
         if decided is not None:
             return decided == "true"
         return self.storage_class is not None and self.storage_class.has_driver
@@ -89,6 +99,10 @@ class State:
     def foreign(self) -> bool:
         """A claim of that name exists and is somebody else's."""
         return self.claim is not None and self.claim.owner_uid != self.volume.ref.uid
+
+    @property
+    def own_claim(self) -> Claim | None:
+        return None if self.foreign else self.claim
 
     @property
     def waits_for_consumer(self) -> bool:

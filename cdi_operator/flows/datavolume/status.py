@@ -13,10 +13,9 @@ from cdi_operator.flows.conditions import Condition, stamped
 from cdi_operator.flows.datavolume.conditions import Trouble, conditions
 from cdi_operator.flows.datavolume.phases import Step, step
 from cdi_operator.flows.datavolume.state import State
+from cdi_operator.flows.progress import DONE, NOT_KNOWN, text
 
 COMPONENT = "datavolume-import-controller"
-NOT_KNOWN = "N/A"
-DONE = "100.0%"
 
 
 def tell(state: State, trouble: Trouble | None, now: datetime) -> Plan:
@@ -30,7 +29,7 @@ def tell(state: State, trouble: Trouble | None, now: datetime) -> Plan:
         "phase": at.phase,
         "progress": progress(state, at.phase),
         "restartCount": restarts(state),
-        "claimName": state.claim.name if state.claim and not state.foreign else None,
+        "claimName": state.own_claim.name if state.own_claim else None,
         "conditions": stamped(now, wanted, before),
     }
     changes = {key: value for key, value in new.items() if (old.get(key) or None) != (value or None)}
@@ -39,31 +38,32 @@ def tell(state: State, trouble: Trouble | None, now: datetime) -> Plan:
     return (PatchStatus(volume.ref, changes), *events(state, at, wanted, before, trouble))
 
 
+HELD_UP = {reasons.ERR_EXCEEDED_QUOTA: "Pending", reasons.ERR_CLAIM_NOT_VALID: ""}
+
+
 def held_up(phase: str, trouble: Trouble) -> Step:
-    """A quota may be raised, so the DataVolume is waiting; otherwise its phase says nothing new."""
-    return Step("Pending" if trouble.reason == reasons.ERR_EXCEEDED_QUOTA else phase)
+    """A quota may be raised, so the DataVolume is waiting; without a claim to ask for it is as if it were new (and
+    looked at again when a class or a profile changes); otherwise its phase says nothing new.
+    """
+    return Step(HELD_UP.get(trouble.reason, phase))
 
 
 def progress(state: State, phase: str) -> str:
     """Two decimals and a percent sign; 100 only once the data is all there."""
     said = str(state.volume.status.get("progress") or NOT_KNOWN)
-    claim = state.claim
+    claim = state.own_claim
     if phase == "Succeeded":
         return DONE if claim is not None and claim.finished else said
     if claim is None:
         return NOT_KNOWN
-    if state.populates:
-        told = claim.annotations.get(names.POPULATOR_PROGRESS, "")
-        return told if told and told != DONE else NOT_KNOWN if said == DONE else said
-    if state.percent is None or state.percent >= 100:
-        return NOT_KNOWN if said == DONE else said
-    return f"{state.percent:.2f}%"
+    told = claim.annotations.get(names.POPULATOR_PROGRESS, "") if state.populates else text(state.percent)
+    return told if told and told != DONE else NOT_KNOWN if said == DONE else said
 
 
 def restarts(state: State) -> int:
     """Only ever grows."""
-    counted = state.claim.annotations.get(names.POD_RESTARTS, "0") if state.claim else "0"
-    return max(int(counted or "0"), int(state.volume.status.get("restartCount") or 0))
+    counted = state.own_claim.restarts if state.own_claim else 0
+    return max(counted, int(state.volume.status.get("restartCount") or 0))
 
 
 def events(
@@ -75,7 +75,7 @@ def events(
     said: list[Emit] = []
     if trouble is not None and differs(bound, known):
         said += [emit(state, "Warning", trouble.reason, text) for text in (trouble.message, *trouble.also)]
-    elif differs(bound, known) and (bound.status == "True" or "Bound" in known):
+    elif differs(bound, known):
         said.append(emit(state, "Normal", bound.reason, bound.message))
     if at.reason and at.phase != volume.phase:
         said.append(emit(state, at.type, at.reason, at.message % (state.claim.name if state.claim else "")))
