@@ -61,7 +61,7 @@ def while_pending(state: State, claim: Claim) -> Step:
         return Step("Pending")
     if claim.finished:
         return Step(phase or "ImportScheduled")
-    return import_step(state, claim) or Step("Pending" if phase in (*UNBOUND_PHASES, *OVER) else phase)
+    return import_step(state, claim) or Step("Pending" if phase in ("", "Unknown", *OVER) else phase)
 
 
 def import_step(state: State, claim: Claim) -> Step | None:

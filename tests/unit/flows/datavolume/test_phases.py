@@ -85,6 +85,10 @@ LOST = ("Warning", "ErrClaimLost", "PVC disk lost")
         (target("Lost", at("Succeeded")), None, "Succeeded", "Failed", LOST),
         (target("Lost"), None, "Failed", "Failed", None),
         (target("Odd"), None, "Pending", "Unknown", None),
+        # its consumer has a node by now: until there is a worker, the phase is left alone
+        (target(annotations=PLACED), None, "PendingPopulation", "PendingPopulation", None),
+        (target(annotations=PLACED), prime("Bound"), "PendingPopulation", "PendingPopulation", None),
+        (target(annotations=PLACED), prime("Bound", WORKER), "PendingPopulation", "ImportScheduled", None),
         # the work begins anew: somebody deleted the claim of a DataVolume that was done, or the hidden claim
         (target(), None, "Succeeded", "Pending", None),
         (target(), None, "Failed", "Pending", None),
