@@ -32,12 +32,12 @@ class Source:
     secret_header_dirs: tuple[str, ...] = ()
     """Directories in which every file holds one more header."""
     checksum: str = ""
-    """`<algorithm>:<hex digest>` over the bytes as downloaded; empty for none."""
+    """`<algorithm>:<hex digest>` over the bytes as downloaded, several separated by blanks; empty for none."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where the disk goes: `<path>/disk.img` in mode Filesystem, the device at `path` in mode Block."""
+    """Where the disk goes: `<path>/<file>` in mode Filesystem, the device at `path` in mode Block."""
 
     path: str
     volume_mode: Literal["Filesystem", "Block"]
@@ -46,6 +46,8 @@ class Target:
     overhead: str = "0"
     """Share of a filesystem that its own structures may take (CDIConfig filesystemOverhead), a decimal."""
     preallocate: bool = False
+    file: str = "disk.img"
+    """Name of the disk in a filesystem."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,24 @@
+"""The value that travels from every decoder to every target: a piece of the disk that is data or zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple
+
+Buffer = memoryview | bytes | bytearray
+
+
+class Extent(NamedTuple):
+    """`length` bytes of the disk at `offset`. The extents of an image cover the disk exactly once, in any order.
+
+    `data` may be a view of a buffer that is filled again as soon as the next extent is asked for.
+    """
+
+    offset: int
+    length: int
+    data: Buffer | None
+    """None: they read as zeros."""
+
+
+Extents = Generator[Extent, None, None]
+"""To be closed by whoever stops before the end."""

@@ -1,0 +1,28 @@
+"""What an image may not do: reach for other files, hide its content, or claim to be what it is not.
+
+An image is hostile input. It is read by nothing but the decoders of this package, which follow no reference out of it.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from importer_image.errors import Permanent
+
+NO_ENCRYPTION = "Decrypt it first: qemu-img convert with the secret, to an image without encryption."
+
+
+def no_backing_file(image: str, name: bytes) -> NoReturn:
+    """The reference lets one pass that exists in its pod, which leaks files (spec 11, quirk 3); we do not."""
+    shown = name.decode("utf-8", "backslashreplace")
+    raise Permanent(
+        f"Image {image} is invalid because it has invalid backing file {shown}",
+        "It holds only the changes to another image. Make it whole first: qemu-img convert -O qcow2 IMAGE WHOLE.",
+    )
+
+
+def no_external_data(image: str) -> NoReturn:
+    raise Permanent(
+        f"Image {image} is invalid because its data is in an external data file",
+        "Make it whole first: qemu-img convert -O qcow2 IMAGE WHOLE.",
+    )

@@ -1,0 +1,153 @@
+"""One import: open the source, find the format, decode into the target, finish.
+
+Failures are raised where the user's text is known, get their context on the way, and are caught here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from importer_image.errors import ImportFailure, Permanent, told_as
+from importer_image.format import Image, find_image
+from importer_image.format.raw import Blank
+from importer_image.job import IMPORT_COMPLETE, ErrorKind, Job, Report
+from importer_image.log import log
+from importer_image.progress import Progress
+from importer_image.source import Source
+from importer_image.target import Target, open_target
+
+if TYPE_CHECKING:
+    from importer_image.source.checksum import Checksum
+
+
+CONTEXTS = {
+    "raw": "Unable to transfer source data to target file",
+    "blank": "Unable to create the blank disk",
+}
+
+
+class Interrupted(BaseException):
+    """The process was told to end."""
+
+
+def run(job: Job, progress: Progress, environment: Mapping[str, str] = os.environ) -> Report:
+    """Carry out a job; every way to fail is a report, too."""
+    try:
+        return transfer(job, progress, environment)
+    except ImportFailure as failure:
+        return failed(progress, failure.text, failure.kind, failure.hint)
+    except Interrupted as interruption:
+        return failed(progress, f"Unable to process data: interrupted by {interruption}", "transient")
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        text = f"Unable to process data: internal error ({type(error).__name__}: {error})"
+        return failed(progress, text, "transient", "This is a bug of the importer; its log says more.")
+
+
+def transfer(job: Job, progress: Progress, environment: Mapping[str, str]) -> Report:
+    with closing(open_target(job.target)) as target, opened_image(job, target, progress, environment) as image:
+        with discarded_on_failure(target), told_as("Unable to process data"):
+            size_bytes = decode(image, target, progress)
+            finish(target, size_bytes, progress)
+        return succeeded(job, image, target, size_bytes, progress)
+
+
+@contextmanager
+def opened_image(job: Job, target: Target, progress: Progress, environment: Mapping[str, str]) -> Iterator[Image]:
+    if job.content_type != "kubevirt":
+        raise Permanent(
+            f"Unable to process data: content type {job.content_type} is not supported", "Import disk images only."
+        )
+    if job.source.kind == "blank":
+        yield Blank(target.available_bytes if job.target.preallocate and job.target.volume_mode == "Block" else 0)
+        return
+    with progress.stage("connect"), told_as(f"Unable to connect to {job.source.kind} data source"):
+        source = open_source(job, progress, environment)
+    with closing(source):
+        with progress.stage("inspect"), told_as("Unable to process data"):
+            source, image = find_image(source)
+        with closing(source):
+            yield image
+
+
+def open_source(job: Job, progress: Progress, environment: Mapping[str, str]) -> Source:
+    from importer_image.source.http import open_http
+
+    expected = expected_checksums(job)
+    source: Source = open_http(job.source, job.connections, environment, progress.came_in)
+    progress.total_bytes = source.size_bytes
+    if expected:
+        from importer_image.source.checksum import Checked
+
+        source = Checked(source, expected)
+    return source
+
+
+def expected_checksums(job: Job) -> Sequence[Checksum]:
+    if not job.source.checksum:
+        return ()
+    from importer_image.source.checksum import parse
+
+    return parse(job.source.checksum)
+
+
+def decode(image: Image, target: Target, progress: Progress) -> int:
+    """Returns the size of the image's disk in bytes."""
+    log("importing", format=image.name, virtual_bytes=image.virtual_bytes, target=target.path)
+    end = 0
+    with (
+        progress.stage("transfer"),
+        told_as(CONTEXTS.get(image.name, "Unable to convert source data to target format")),
+    ):
+        target.begin(image.virtual_bytes)
+        with closing(image.extents()) as extents:
+            for extent in progress.watched(extents, "fetch", "write"):
+                target.write(extent)
+                progress.written_bytes = target.written_bytes
+                end = max(end, extent.offset + extent.length)
+    return end if image.virtual_bytes is None else image.virtual_bytes
+
+
+def finish(target: Target, size_bytes: int, progress: Progress) -> None:
+    with progress.stage("sync"), told_as("Unable to resize disk image to requested size"):
+        target.finish(size_bytes)
+    log(f"Successfully completed fsync({target.path}) syscall")
+    progress.done()
+
+
+@contextmanager
+def discarded_on_failure(target: Target) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        target.discard()
+        raise
+
+
+def succeeded(job: Job, image: Image, target: Target, size_bytes: int, progress: Progress) -> Report:
+    return Report(
+        message=IMPORT_COMPLETE,
+        preallocation_applied=target.preallocated,
+        format=image.name,
+        virtual_size_bytes=size_bytes,
+        source_bytes=progress.source_bytes,
+        written_bytes=target.written_bytes,
+        checksum=job.source.checksum,
+        stage_seconds=progress.rounded_stages(),
+    )
+
+
+def failed(progress: Progress, text: str, kind: ErrorKind, hint: str = "") -> Report:
+    return Report(
+        message=text,
+        error=kind,
+        hint=hint,
+        source_bytes=progress.source_bytes,
+        written_bytes=progress.written_bytes,
+        stage_seconds=progress.rounded_stages(),
+    )

@@ -1,0 +1,224 @@
+"""An image on a web server: read in parallel, delivered in order.
+
+One request opens it: a GET for the first range. Its answer tells everything, so no HEAD is sent (signed URLs forbid
+it): status, size, what the file can be recognised by, and whether the server does ranges at all. From then on several
+connections fetch consecutive ranges, each of which goes on by itself where it breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event, Lock, Thread
+
+from importer_image import job
+from importer_image.errors import Transient
+from importer_image.log import log
+from importer_image.source import OnBytes, Range, answer
+from importer_image.source.belt import SLICE_BYTES, Belt, Stopped
+from importer_image.source.patience import OPENING
+from importer_image.source.reader import RangeReader, StreamReader
+from importer_image.source.site import Site, Visit
+
+PREFIX_BYTES = 256 << 10
+"""Fetched when opening: it holds every header, and the first tables of most images."""
+LEAST_RANGE_BYTES, MOST_RANGE_BYTES = SLICE_BYTES, 8 * SLICE_BYTES
+JOIN_S = 2.0
+"""A thread that waits for a name or a connection cannot be woken; it ends with the process."""
+
+
+def open_http(source: job.Source, connections: int, environment: Mapping[str, str], on_bytes: OnBytes) -> HttpSource:
+    """Raises ImportFailure: not reachable, not there, not allowed."""
+    site = Site(source, environment)
+    failures = 0
+    while True:
+        try:
+            return HttpSource(site, knock(site), connections, on_bytes)
+        except Transient as failure:
+            failures += 1
+            retry_after_s = failure.retry_after_s if isinstance(failure, answer.Busy) else 0.0
+            pause_s = OPENING.pause_s(failures, retry_after_s)
+            if pause_s is None:
+                raise
+            log("asking again", error=failure.text, attempt=failures, pause_s=pause_s)
+            Event().wait(pause_s)
+
+
+def knock(site: Site) -> Visit:
+    try:
+        return site.knock((0, PREFIX_BYTES - 1))
+    except answer.WrongRange:
+        return site.knock(None)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A range for one request, in slices."""
+
+    first: int
+    """Number of its first slice."""
+    offset: int
+    length: int
+
+    @property
+    def slices(self) -> Iterator[tuple[int, int, int]]:
+        """Number, offset, length."""
+        for index, done in enumerate(range(0, self.length, SLICE_BYTES)):
+            yield self.first + index, self.offset + done, min(SLICE_BYTES, self.length - done)
+
+
+def groups_of(ranges: Sequence[Range], connections: int) -> list[Group]:
+    """Requests for these ranges: large enough to hide round trips, small enough to keep all connections busy."""
+    share = sum(length for _, length in ranges) // (4 * connections) // SLICE_BYTES * SLICE_BYTES
+    most = min(max(share, LEAST_RANGE_BYTES), MOST_RANGE_BYTES)
+    groups: list[Group] = []
+    number = 0
+    for offset, length in ranges:
+        for done in range(0, length, most):
+            groups.append(Group(number, offset + done, min(most, length - done)))
+            number += -(-groups[-1].length // SLICE_BYTES)
+    return groups
+
+
+class HttpSource:
+    """Reading ranges and the stream exclude each other, and a read that is abandoned ends the source."""
+
+    def __init__(self, site: Site, visit: Visit, connections: int, on_bytes: OnBytes) -> None:
+        self.name = site.origin.shown
+        self.size_bytes = visit.answer.facts.size_bytes
+        self.ranged = visit.answer.ranged
+        self._site = site
+        self._visit = visit
+        self._connections = max(1, connections)
+        self._on_bytes = on_bytes
+        self._stop = Event()
+        self._lock = Lock()
+        self._belt = Belt()
+        self._threads: list[Thread] = []
+        self._readers: list[RangeReader] = []
+        self._idle: list[RangeReader] = []
+        self._stream_reader = StreamReader(site, visit, self._stop)
+        warn_of_content_type(visit)
+        self._prefix = self._read_prefix()
+
+    def peek(self, length: int) -> bytes:
+        return self._prefix[:length]
+
+    def stream(self) -> Iterator[memoryview]:
+        if self.ranged and self.size_bytes is not None:
+            for _, view in self.read_ranges([(0, self.size_bytes)]):
+                yield view
+            return
+        yield memoryview(self._prefix)
+        if len(self._prefix) == PREFIX_BYTES:
+            self._start([self._carry_stream])
+            for _, view in self._belt.slices():
+                self._on_bytes(len(view))
+                yield view
+            self._finish()
+
+    def read_ranges(self, ranges: Sequence[Range]) -> Iterator[tuple[int, memoryview]]:
+        known = len(self._prefix)
+        groups = groups_of(
+            [(max(o, known), o + n - max(o, known)) for o, n in ranges if o + n > known], self._connections
+        )
+        waiting = iter(groups)
+        self._start([lambda: self._carry(waiting)] * min(self._connections, len(groups)))
+        slices = self._belt.slices()
+        for offset, length in ranges:
+            end = offset + length
+            if offset < known:
+                yield offset, memoryview(self._prefix)[offset:end]
+            left = end - max(offset, known)
+            while left > 0:
+                at, view = next(slices)
+                left -= len(view)
+                self._on_bytes(len(view))
+                yield at, view
+        self._finish()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._belt.close()
+        for reader in self._readers:
+            reader.abort()
+        self._stream_reader.abort()
+        for thread in self._threads:
+            thread.join(JOIN_S)
+
+    def _start(self, work: Sequence[Callable[[], None]]) -> None:
+        self._belt = Belt()
+        self._threads = [Thread(target=self._guarded, args=(task,), daemon=True) for task in work]
+        for thread in self._threads:
+            thread.start()
+
+    def _finish(self) -> None:
+        self._belt.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _guarded(self, task: Callable[[], None]) -> None:
+        """No thread ends unnoticed: whoever takes from the belt gets its error."""
+        try:
+            task()
+        except Stopped:
+            pass
+        except BaseException as error:
+            self._belt.fail(error)
+
+    def _carry(self, groups: Iterator[Group]) -> None:
+        """Fetch one group after another until none is left."""
+        belt, reader = self._belt, self._borrow()
+        while (group := self._next(groups)) is not None:
+            reader.begin(group.offset, group.length)
+            for number, offset, length in group.slices:
+                buffer = belt.reserve(number)
+                with memoryview(buffer) as view:
+                    reader.fill(view[:length])
+                belt.put(number, buffer, offset, length)
+        with self._lock:
+            self._idle.append(reader)
+
+    def _carry_stream(self) -> None:
+        belt, offset, number = self._belt, len(self._prefix), 0
+        while True:
+            buffer = belt.reserve(number)
+            with memoryview(buffer) as view:
+                length = self._stream_reader.fill(view)
+            if length:
+                belt.put(number, buffer, offset, length)
+                number, offset = number + 1, offset + length
+            if length < len(buffer):
+                belt.end(number)
+                return
+
+    def _next(self, groups: Iterator[Group]) -> Group | None:
+        with self._lock:
+            return next(groups, None)
+
+    def _borrow(self) -> RangeReader:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            reader = RangeReader(self._site, self._visit.answer.facts, self._visit, self._stop)
+            self._readers.append(reader)
+            return reader
+
+    def _read_prefix(self) -> bytes:
+        prefix = bytearray(PREFIX_BYTES)
+        if self.ranged:
+            reader = self._borrow()
+            length = reader.adopt(self._visit)
+            reader.fill(memoryview(prefix)[:length])
+            self._idle.append(reader)
+        else:
+            length = self._stream_reader.fill(memoryview(prefix))
+        self._on_bytes(length)
+        return bytes(prefix[:length])
+
+
+def warn_of_content_type(visit: Visit) -> None:
+    """In the words of the reference, whose users look for them; the content itself is what decides."""
+    found = visit.response.headers.get("Content-Type", "")
+    if found.startswith("text/"):
+        log(f"Unexpected content type '{found}'. Content might not be a KubeVirt image.")

@@ -1,0 +1,116 @@
+"""`cdi-importer URL TARGET`: the same import on a laptop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+
+from importer_image.display import eta, shown, size  # noqa: F401
+from importer_image.job import Job, Report, Source, Target
+from importer_image.pipeline import run
+from importer_image.progress import Progress
+
+EXIT_CODES = "Exit code: 0 done, 1 permanent error, 75 transient error (trying again may help), 2 usage."
+DESCRIPTION = (
+    "Fetch a disk image, convert it to raw in one pass and leave it in a file or on a block device. TARGET is "
+    "overwritten. The format is told by content: raw, qcow2, each also compressed with gz, xz or zst."
+)
+SUFFIXES = {
+    "": 1,
+    **{unit: 1000**power for power, unit in enumerate("kMGTPE", 1)},
+    **{f"{unit}i": 1024**power for power, unit in enumerate("KMGTPE", 1)},
+}
+
+
+def at_terminal(arguments: Sequence[str]) -> int:
+    from importer_image.main import exit_code
+
+    options = parser().parse_args(arguments)
+    job = job_of(options)
+    progress = Progress()
+    with shown(progress):
+        report = run(job, progress)
+    if options.json:
+        with sys.stdout if options.json == "-" else open(options.json, "w", encoding="utf-8") as file:
+            print(report.to_json(), file=file)
+    print(summary(report, progress.snapshot().elapsed_s), file=sys.stderr)
+    return exit_code(report)
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser("cdi-importer", description=DESCRIPTION, epilog=EXIT_CODES)
+    found.add_argument("url", metavar="URL", help="http:// or https://; user:password@ for basic auth")
+    found.add_argument("target", metavar="TARGET", help="a file, or a block device")
+    found.add_argument("--size", type=byte_count, default=0, help="grow the disk to this size, e.g. 10Gi")
+    found.add_argument("--content-type", choices=("kubevirt", "archive"), default="kubevirt", help="a disk or a tar")
+    found.add_argument(
+        "--checksum",
+        action="append",
+        default=[],
+        metavar="ALGORITHM:HEX",
+        help="of the bytes as downloaded; repeatable",
+    )
+    found.add_argument("--header", action="append", default=[], metavar="NAME: VALUE", help="to send along; repeatable")
+    found.add_argument(
+        "--cacert", action="append", default=[], metavar="DIR", help="trust the certificates in these files; repeatable"
+    )
+    found.add_argument("--insecure", action="store_true", help="do not verify the certificate of the server")
+    found.add_argument("--preallocate", action="store_true", help="allocate all storage of the disk")
+    found.add_argument("--connections", type=int, default=4, metavar="N", help="to fetch with (default: 4)")
+    found.add_argument("--json", metavar="REPORT", help="write a report to this file; - for standard output")
+    return found
+
+
+def job_of(options: argparse.Namespace) -> Job:
+    source = Source(
+        kind="http",
+        url=options.url,
+        ca_dirs=tuple(options.cacert),
+        insecure=options.insecure,
+        headers=tuple(options.header),
+        checksum=" ".join(options.checksum),
+    )
+    return Job(source, target_of(options), options.content_type, connections=options.connections)
+
+
+def target_of(options: argparse.Namespace) -> Target:
+    path: str = options.target
+    if is_block_device(path):
+        return Target(path, "Block", options.size, preallocate=options.preallocate)
+    directory, name = os.path.split(os.path.abspath(path))
+    if os.path.isdir(path):
+        directory, name = path, "disk.img"
+    return Target(directory, "Filesystem", options.size, preallocate=options.preallocate, file=name)
+
+
+def is_block_device(path: str) -> bool:
+    try:
+        return stat.S_ISBLK(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def byte_count(text: str) -> int:
+    """A Kubernetes quantity: 10Gi, 1.5G, 4096."""
+    digits = text.rstrip("kKMGTPEi")
+    try:
+        count = Decimal(digits) * SUFFIXES[text[len(digits) :]]
+    except (InvalidOperation, KeyError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it like 10Gi") from None
+    if count <= 0 or count != int(count):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of bytes")
+    return int(count)
+
+
+def summary(report: Report, elapsed_s: float) -> str:
+    if report.error:
+        return "\n".join(filter(None, [f"cdi-importer: {report.message}", report.hint]))
+    stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in report.stage_seconds.items())
+    return (
+        f"{report.format} image, disk of {size(report.virtual_size_bytes)}: fetched {size(report.source_bytes)}, "
+        f"wrote {size(report.written_bytes)} in {elapsed_s:.1f} s (seconds by stage: {stages})"
+    )
