@@ -19,6 +19,8 @@ NAMESPACE = "cdi"
 RELEASE = "cdi"
 CONTROLLER = "deployment/cdi-deployment"
 CONTROLLER_PODS = "--selector=cdi.kubevirt.io=cdi-deployment"
+TAKEOVER_S = 15
+"""How long the cluster may be without a leader."""
 LEASE = "cdi-controller-leader-election-helper"
 
 

@@ -16,13 +16,13 @@ from tests.e2e.installation import CHECKOUT
 from tests.e2e.kubectl import Object
 
 
-def kill(pod: Object) -> bool:
-    """SIGKILL the main process of each running container of the pod; whether there was one."""
+def kill(pod: Object, number: signal.Signals = signal.SIGKILL) -> bool:
+    """Send a signal to the main process of each running container of the pod; whether there was one."""
     tasks = running_tasks()
     statuses = pod["status"].get("containerStatuses") or ()
     ids = [status.get("containerID", "").removeprefix("containerd://") for status in statuses]
-    killed = [_kill(tasks[container]) for container in ids if container in tasks]
-    return any(killed)
+    hit = [_kill(tasks[container], number) for container in ids if container in tasks]
+    return any(hit)
 
 
 def running_tasks() -> dict[str, int]:
@@ -33,9 +33,9 @@ def running_tasks() -> dict[str, int]:
     return {container: int(pid) for container, pid, status in rows if status == "RUNNING"}
 
 
-def _kill(pid: int) -> bool:
+def _kill(pid: int, number: signal.Signals) -> bool:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
         return False
     return True

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import itertools
 import random
+import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pytest
 
 from tests.e2e import disks, manifests, namespaces, node
-from tests.e2e.installation import Installation
+from tests.e2e.installation import CONTROLLER, LEASE, TAKEOVER_S, Installation, holder
 from tests.e2e.kubectl import Kubectl, Object
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase
@@ -46,13 +47,17 @@ class Fleet:
 
 @pytest.fixture
 def fleet(installation: Installation, namespace: Kubectl, server: WebServer) -> Iterator[Fleet]:
-    if not installation.embedded:
-        pytest.skip("kills processes of the node, which only the embedded cluster has on this machine")
+    needs_the_node(installation)
     kinds = itertools.cycle(itertools.product(SOURCES, KINDS))
     plan = {f"disk-{n:02}": (*kind, image) for n, (image, kind) in zip(range(COUNT), kinds, strict=False)}
     with Watch(namespace, "datavolumes") as volumes:
         namespace.apply(*(manifest(name, server, *what) for name, what in plan.items()))
         yield Fleet(namespace, volumes, plan)
+
+
+def needs_the_node(installation: Installation) -> None:
+    if not installation.embedded:
+        pytest.skip("kills processes of the node, which only the embedded cluster has on this machine")
 
 
 def manifest(name: str, server: WebServer, storage_class: str, mode: str, image: str) -> Object:
@@ -93,6 +98,38 @@ def delete_leader(fleet: Fleet, installation: Installation, chance: random.Rando
     """The pod of the leading controller, away without a goodbye."""
     installation.own("delete", "pod", installation.leader(), "--ignore-not-found", "--force", "--grace-period=0")
     return "leader"
+
+
+def test_a_leader_that_hangs(installation: Installation, namespace: Kubectl, server: WebServer) -> None:
+    """It cannot give its lease back, so that runs out; awake again, it leaves the work to the new leader."""
+    needs_the_node(installation)
+    pods = {pod["metadata"]["name"]: pod for pod in installation.controllers()}
+    hung = pods[installation.leader()]
+    name = hung["metadata"]["name"]
+    with Watch(installation.own, "lease") as leases:
+        leases.until(lambda now: LEASE in now, "the lease is there")
+        try:
+            assert node.kill(hung, signal.SIGSTOP)
+            leases.until(lambda now: holder(now[LEASE]) not in ("", name), "another leads", TAKEOVER_S)
+            namespace.apply(manifest("orphan", server, "csi", "Block", "small.qcow2"))
+        finally:
+            node.kill(hung, signal.SIGCONT)
+        namespace.wait("dv/orphan", "jsonpath={.status.phase}=Succeeded")
+        assert holder(leases.now[LEASE]) != name
+    # It ends, since it cannot know what it missed, and comes back as the one that waits.
+    with Watch(installation.own, "pods") as seen:
+        seen.until(lambda now: name not in now or restarts(now[name]) > restarts(hung), "it starts afresh", 30)
+    installation.own("rollout", "status", CONTROLLER, "--timeout=60s")
+    assert {event["reason"]: event.get("count", 1) for event in events_of(namespace, "orphan")}["ImportSucceeded"] == 1
+
+
+def restarts(pod: Object) -> int:
+    return sum(status["restartCount"] for status in pod["status"].get("containerStatuses") or ())
+
+
+def events_of(kubectl: Kubectl, name: str) -> list[Object]:
+    about = f"--field-selector=involvedObject.kind=DataVolume,involvedObject.name={name}"
+    return kubectl.items("events", about)
 
 
 def test_the_cluster_itself_crashes(fleet: Fleet, installation: Installation, images: Mapping[str, Image]) -> None:
