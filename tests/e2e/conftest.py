@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from tests.e2e.webserver import WebServer
 def installation(request: pytest.FixtureRequest) -> Iterator[Installation]:
     """A ready cluster with this checkout's controller in it. At the end, nothing of the tests may be left in it."""
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        found = install()
+        try:
+            found = install()
+        except subprocess.CalledProcessError as error:
+            pytest.exit(f"no cluster to test on: {error}", returncode=3)
     stale = found.kubectl.items("namespaces", f"--selector={namespaces.LABEL}")
     if stale:
         namespaces.delete_all(found.kubectl, "namespace", f"--selector={namespaces.LABEL}")

@@ -94,6 +94,16 @@ def the_image_is_uploaded_again(place: Place) -> None:
     place.put("cut.qcow2", "small.qcow2")
 
 
+def too_short(place: Place, name: str) -> Object:
+    """An answer of a few words where a disk was expected."""
+    place.server.put("words.img", b"Please log in first.\n")
+    return place.volume(name, place.server.url("words.img"))
+
+
+def the_words_become_an_image(place: Place) -> None:
+    place.put("words.img", "small.qcow2")
+
+
 def too_large(place: Place, name: str) -> Object:
     place.put("grown.qcow2", "medium.qcow2")
     return place.volume(name, place.server.url("grown.qcow2"))
@@ -141,6 +151,7 @@ def the_name_is_free(place: Place) -> None:
 
 CANNOT_CONNECT = "Unable to connect to http data source"
 NOT_FOUND = f"{CANNOT_CONNECT}: expected status code 200, got 404. Status: 404 Not Found"
+NO_HEADER = "could not process image header"
 TOO_SMALL = "DataVolume too small to contain image"
 NO_CLASS = "PVC spec is missing accessMode and no storageClass to choose profile"
 TAKEN = 'Resource "taken-name" already exists and is not managed by DataVolume'
@@ -156,6 +167,7 @@ WRONG = [
         "Unable to process data",
         the_image_is_uploaded_again,
     ),
+    Wrong("too-short", too_short, ("Running", "Error", NO_HEADER), NO_HEADER, the_words_become_an_image),
     Wrong("too-large", too_large, ("Running", "Error", TOO_SMALL), TOO_SMALL, the_image_shrinks),
     Wrong("too-large-device", too_large_for_device, ("Running", "Error", TOO_SMALL), TOO_SMALL, the_raw_image_shrinks),
     Wrong("unknown-class", unknown_class, ("Bound", "ErrClaimNotValid", NO_CLASS), NO_CLASS, class_appears(NEW_CLASS)),
