@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from cdi_operator.flows import installation
-from cdi_operator.flows.actions import Create, PatchStatus, Plan
+from cdi_operator.flows.actions import Create, PatchSpec, PatchStatus, Plan
 from cdi_operator.flows.config.observe import NAME
 from cdi_operator.flows.config.state import State
 from cdi_operator.flows.difference import difference
@@ -36,17 +36,30 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
         return (Create(new_config(state, settings)),)
     if config.deleting:
         return ()
+    decided = decided_spec(state, settings)
+    if decided is not None and (edited := difference(config.spec, decided)):
+        return (PatchSpec(config.ref, edited, config.object["metadata"].get("resourceVersion", "")),)
     marks = installation.mark(config.object, config.ref, state.owner, settings)
     changes = difference(config.status, status(config.spec, state.storage_classes))
     return (*marks, PatchStatus(config.ref, changes)) if changes else marks
 
 
+def decided_spec(state: State, settings: Settings) -> Mapping[str, Any] | None:
+    """What the installer wants the settings to be, edits by others notwithstanding; None: they are the users' own.
+
+    Where there is a CDI object, its operator keeps them (spec 8.3).
+    """
+    return None if state.owner else settings.config
+
+
 def new_config(state: State, settings: Settings) -> dict[str, Any]:
+    decided = decided_spec(state, settings)
+    shipped = SHIPPED_SPEC if decided is None else dict(decided)
     return {
         "apiVersion": "cdi.kubevirt.io/v1beta1",
         "kind": "CDIConfig",
         "metadata": installation.new_metadata(NAME, state.owner, settings),
-        "spec": dict(state.installed) if state.owner else SHIPPED_SPEC,
+        "spec": dict(state.installed) if state.owner else shipped,
     }
 
 

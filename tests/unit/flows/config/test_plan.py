@@ -1,5 +1,7 @@
 """CDIConfig `config`: from the settings and the classes of the cluster to what clients read."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,13 +28,13 @@ def cdi(**spec):
     return {"kind": "CDI", "metadata": {"name": "cdi", "uid": "uid-cdi"}, "spec": spec}
 
 
-def step(world):
-    return plan(observe(world, ("", "config")), SETTINGS, NOW)
+def step(world, settings=SETTINGS):
+    return plan(observe(world, ("", "config")), settings, NOW)
 
 
-def settled(*objects):
+def settled(*objects, settings=SETTINGS):
     world = World(*objects)
-    settle(world, step)
+    settle(world, lambda seen: step(seen, settings))
     return world
 
 
@@ -60,6 +62,24 @@ def test_it_is_made_as_the_installation_says(spec):
     made = shown(settled(cdi(**spec)))
     assert made["spec"] == spec.get("config", {})
     assert made["metadata"]["ownerReferences"][0]["uid"] == "uid-cdi"
+
+
+@pytest.mark.parametrize(
+    ("decided", "found", "wanted"),
+    [
+        # values of the chart   what is there                                      what is there then
+        (None, [], {"featureGates": ["HonorWaitForFirstConsumer"]}),
+        (None, [config({"preallocation": True})], {"preallocation": True}),
+        ({}, [], {}),
+        ({"preallocation": True}, [], {"preallocation": True}),
+        ({"preallocation": True}, [config({"logVerbosity": 3})], {"preallocation": True}),
+        ({"preallocation": True}, [config({"logVerbosity": 3}), cdi()], {"logVerbosity": 3}),
+    ],
+)
+def test_the_installer_decides_unless_there_is_a_cdi_object(decided, found, wanted):
+    world = settled(*found, settings=replace(SETTINGS, config=decided))
+    assert shown(world)["spec"] == wanted
+    assert shown(world)["status"]["preallocation"] == wanted.get("preallocation", False)
 
 
 def test_no_other_name():
