@@ -116,6 +116,7 @@ class Applier:
     async def _patch(self, ref: Ref, changes: Mapping[str, Any], *, subresource: str = "") -> None:
         try:
             self._cache.put(await self._client.patch(ref, changes, subresource=subresource))
+            log.debug("patched", kind=ref.kind, name=ref.name, namespace=ref.namespace, changes=changes)
         except ApiError as error:
             if error.status == NOT_FOUND:
                 self._forget(ref)

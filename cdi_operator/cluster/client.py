@@ -1,8 +1,9 @@
 """The Kubernetes API in the eight verbs that we use, objects as their JSON.
 
-Plain aiohttp over `access` (credentials) and `kinds` (paths). The `kubernetes` package's own client builds a model
-object of every answer and its dynamic client starts with discovery calls; we decide on the JSON, and hold thousands
-of objects of it. Measured: listing 10,000 claims takes this client 0.9 s and 60 MiB less than the generated one.
+Plain aiohttp over `access` (credentials) and `kinds` (paths). The `kubernetes` package's generated client builds a
+model object of every answer, its dynamic client a wrapper; we decide on the JSON, and hold thousands of objects of it.
+Measured on a list of 11,000 claims: 0.9 s of CPU and 146 MiB resident here, 2.1 s and 234 MiB with the generated
+client, 2.4 s and 179 MiB with the dynamic one.
 
 Every request is counted (`REQUESTS`): a reconcile with nothing to do must not make one.
 """

@@ -78,6 +78,12 @@ def undecided_data_volumes(obj: Object, view: View) -> Iterable[Key]:
     return tuple(key for volume in view.by("DataVolume", "phase", "") for key in itself(volume, view))
 
 
+def undecided_when_available(volume: Object, view: View) -> Iterable[Key]:
+    """A volume that somebody made by hand tells what its class can do."""
+    available = (volume.get("status") or {}).get("phase") == "Available"
+    return undecided_data_volumes(volume, view) if available else ()
+
+
 def claims_waiting_for_class(storage_class: Object, view: View) -> Iterable[Key]:
     name = storage_class["metadata"]["name"]
     waiting = (claim for claim in view.all(CLAIM) if claim["spec"].get("storageClassName") == name)
@@ -125,7 +131,7 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
     ),
     "PersistentVolume": (
         ("datavolume", through(claim_of_volume, data_volumes_of_claim)),
-        ("datavolume", undecided_data_volumes),
+        ("datavolume", undecided_when_available),
         ("populate", through(claim_of_volume, claim_to_populate)),
         ("storageprofile", class_of_handmade_volume),
     ),

@@ -58,3 +58,14 @@ async def eventually(condition: Callable[[], object], patience_s: float = PATIEN
             if holds:
                 return
             await asyncio.sleep(0.02)
+
+
+async def until_still(read: Callable[[], object], still_s: float) -> None:
+    """Wait until what `read` returns has not changed for so long."""
+
+    async def still() -> bool:
+        before = read()
+        await asyncio.sleep(still_s)
+        return read() == before
+
+    await eventually(still)

@@ -16,7 +16,7 @@ from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.kinds import KINDS
 from cdi_operator.flows.actions import Object, Ref
 from tests.api.apiserver import ControlPlane
-from tests.api.conftest import CRDS, eventually
+from tests.api.conftest import CRDS, eventually, until_still
 from tests.api.controller import ControllerProcess
 from tests.api.test_client import data_volume
 
@@ -121,16 +121,9 @@ async def test_a_look_with_nothing_to_do_makes_no_request(
     assert controller.requests() == before
 
 
-async def at_rest(controller: ControllerProcess, quiet_s: float = 1.0) -> None:
-    """Until no key was looked at for a while."""
-    looks = [-1.0]
-
-    async def quiet() -> bool:
-        looks.append(controller.metric("cdi_reconciles_total"))
-        await asyncio.sleep(quiet_s)
-        return looks[-1] == looks[-2]
-
-    await eventually(quiet)
+async def at_rest(controller: ControllerProcess) -> None:
+    """Until no key was looked at for a second."""
+    await until_still(lambda: controller.metric("cdi_reconciles_total"), 1.0)
 
 
 async def test_an_api_server_that_restarts_is_no_reason_to_restart(

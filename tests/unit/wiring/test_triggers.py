@@ -61,7 +61,9 @@ def about(claim: str) -> dict[str, Any]:
 
 def volume(class_name: str, claim: str = "") -> dict[str, Any]:
     reference = {"claimRef": {"namespace": "ns", "name": claim}} if claim else {}
-    return obj("PersistentVolume", "pv-1", "", spec={"storageClassName": class_name, **reference})
+    phase = "Bound" if claim else "Available"
+    spec = {"storageClassName": class_name, **reference}
+    return obj("PersistentVolume", "pv-1", "", spec=spec, status={"phase": phase})
 
 
 ALL_CLASSES = ["storageprofile /fast", "storageprofile /manual"]
@@ -86,7 +88,7 @@ ALL_CLASSES = ["storageprofile /fast", "storageprofile /manual"]
         (worker("bare", "b"), ["importer ns/bare"]),
         (worker("gone", "g"), ["importer ns/gone"]),
         (obj("Pod", "strange", spec={"containers": []}), []),
-        (volume("fast", "prime-t"), ["datavolume ns/vm", "datavolume ns/waiting", "populate ns/vm"]),
+        (volume("fast", "prime-t"), ["datavolume ns/vm", "populate ns/vm"]),
         (volume("fast"), ["datavolume ns/waiting"]),
         (volume("manual"), ["datavolume ns/waiting", "storageprofile /manual"]),
         (about("prime-t"), ["datavolume ns/vm", "populate ns/vm"]),
