@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.stopwatch import Run, Stopwatch
+from bench.stopwatch import STAGES, Run, Stopwatch
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
 from demo.kubectl import Kubectl
@@ -22,6 +22,15 @@ from devcluster.errors import DevclusterError
 from importer_image.job import Report
 
 KINDS = ("DataVolume", "PersistentVolumeClaim", "Pod")
+DOING = (
+    "making and binding the volume",
+    "finding a node for the worker",
+    "starting the worker",
+    "moving the data",
+    "handing the volume over",
+    "done",
+)
+"""What leads to each of STAGES."""
 ASK_WORKER_EVERY_S = 0.25
 TIMEOUT_S = 900.0
 METRIC = re.compile(r"^(?P<name>\w+)(?:\{[^}]*\})? (?P<value>\S+)$", re.MULTILINE)
@@ -41,9 +50,10 @@ class Import:
     report: Report | None = None
 
     @property
-    def stage(self) -> str:
-        """The last one that it reached."""
-        return max(self.run.seen, key=lambda name: self.run.seen[name], default="applied")
+    def doing(self) -> str:
+        """What goes on now: the first stage that has not been reached."""
+        reached = max((STAGES.index(stage) for stage in self.run.seen), default=-1)
+        return DOING[min(reached + 1, len(DOING) - 1)]
 
 
 async def follow(

@@ -43,7 +43,7 @@ class _Log:
 def _panel(state: Import) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_row("  phase", f"[bold]{state.phase or '(none yet)'}")
-    table.add_row("  stage", state.stage)
+    table.add_row("  stage", state.doing)
     bar = ProgressBar(total=100, completed=percent(state), width=40)
     table.add_row("  progress", bar)
     table.add_row("", figures(state))
@@ -60,6 +60,8 @@ def percent(state: Import) -> float:
 def figures(state: Import) -> str:
     """Percent, bytes, speed and the time left, as far as they are known."""
     worker, parts = state.worker, [f"{percent(state):.1f} %"]
+    if state.phase == "Succeeded":
+        return parts[0]
     if source_bytes := worker.get("kubevirt_cdi_import_source_bytes_total"):
         whole_bytes = worker.get("kubevirt_cdi_import_source_size_bytes")
         parts.append(f"{source_bytes / 1e6:.0f}{f' of {whole_bytes / 1e6:.0f}' if whole_bytes else ''} MB")
