@@ -74,11 +74,11 @@ class Records(Generic[Record]):
             self._records[record.id] = record
 
     def remove(self, id: str) -> None:
-        """Forget `id`; one that is not known is fine."""
-        (self._directory / f"{id}.json").unlink(missing_ok=True)
+        """Forget `id`, also over a power cut."""
+        (self._directory / f"{id}.json").unlink()
         self._sync_directory()
         with self._lock:
-            self._records.pop(id, None)
+            del self._records[id]
 
     def leftovers(self) -> list[Path]:
         """Files that no record vouches for: what a process that was killed half-way left."""

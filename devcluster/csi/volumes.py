@@ -96,10 +96,12 @@ class Store:
     def delete_volume(self, id: str) -> None:
         """Remove a volume that no node uses; one that is not there is fine."""
         with self.holding(id):
+            if self.volumes.get(id) is None:
+                return
             if users := self._users(id):
                 raise not_now(f"volume {id} is still in use: {', '.join(users)}")
             self.volumes.remove(id)
-            self.volumes.image(id).unlink(missing_ok=True)
+            self.volumes.image(id).unlink()
 
     def expand_volume(self, id: str, size: SizeRange) -> Volume:
         """Make the volume at least as large as `size` asks; a device that is attached grows with it."""
@@ -110,7 +112,7 @@ class Store:
             size_bytes = size.choose(at_least=0)
             self._check_space(size_bytes - volume.size_bytes)
             os.truncate(self.image(volume), size_bytes)
-            if device := loop.find(self.image(volume)):
+            for device in self.devices(id):
                 loop.grow(device)
             volume = replace(volume, size_bytes=size_bytes)
             self.volumes.put(volume)
@@ -134,8 +136,9 @@ class Store:
     def delete_snapshot(self, id: str) -> None:
         """Remove a snapshot; volumes made from it stay, and one that is not there is fine."""
         with self.holding(id):
-            self.snapshots.remove(id)
-            self.snapshots.image(id).unlink(missing_ok=True)
+            if self.snapshots.get(id):
+                self.snapshots.remove(id)
+                self.snapshots.image(id).unlink()
 
     def _source(self, id: str) -> Volume | Snapshot:
         if source := self.volumes.get(id) or self.snapshots.get(id):
