@@ -58,13 +58,16 @@ def recognised(head: bytes, image: str) -> Kind:
 
     `head` is the beginning of the content, HEADER_BYTES or more where there are so many.
     """
+    for kind in COMPRESSED:
+        if _begins(head, kind):
+            return kind
     if len(head) < HEADER_BYTES:
         raise Permanent(
             f"Unable to obtain information about data source: could not process image header: "
             f"it has {len(head)} bytes, not even the {HEADER_BYTES} of a header",
             "The file on the server is empty or not an image.",
         )
-    for kind in (*COMPRESSED, *DECODED):
+    for kind in DECODED:
         if _begins(head, kind):
             return kind
     for kind in REFUSED:

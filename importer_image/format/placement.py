@@ -113,7 +113,7 @@ class Placement:
             data = b"".join((*parts, data))
         self._ready.append(Piece(run.kind, run.place, data))
         if self._parked:
-            self._parked.keep_tail(rest.offset, data)
+            self._parked.keep_tail(run.kind, rest.offset, data)
         return rest, ()
 
     def _pass(self, offset: int, view: memoryview, until: int) -> None:
@@ -135,7 +135,7 @@ class Parking:
     """The latest bytes of a stream that passed before anybody knew what they are.
 
     Whole runs are measured in sectors, so the last sector of one may hold the beginning of the next, of which nobody
-    knows yet: the tail of the latest whole run is kept as well.
+    knows yet: the tail of the latest whole run of each kind is kept as well.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -143,8 +143,7 @@ class Parking:
         self._kept_bytes = 0
         self._offsets: list[int] = []
         self._parts: list[bytes] = []
-        self._tail_offset = 0
-        self._tail = b""
+        self._tails: dict[str, tuple[int, bytes]] = {}
 
     def keep(self, offset: int, view: memoryview) -> None:
         self._offsets.append(offset)
@@ -154,14 +153,14 @@ class Parking:
             del self._offsets[0]
             self._kept_bytes -= len(self._parts.pop(0))
 
-    def keep_tail(self, end: int, data: Buffer) -> None:
-        self._tail = bytes(data[-TAIL_BYTES:])
-        self._tail_offset = end - len(self._tail)
+    def keep_tail(self, kind: str, end: int, data: Buffer) -> None:
+        tail = bytes(data[-TAIL_BYTES:])
+        self._tails[kind] = (end - len(tail), tail)
 
     def read(self, offset: int, length: int) -> bytes:
         """At most `length` bytes, at least one. Raises Permanent when they were not kept."""
         index = bisect_right(self._offsets, offset) - 1
-        candidates = [(self._tail_offset, self._tail)]
+        candidates = [*self._tails.values()]
         if index >= 0:
             candidates.append((self._offsets[index], self._parts[index]))
         for start, part in candidates:

@@ -20,7 +20,7 @@ class Patience:
         return max(min(self.first_s * (1 << failures - 1), self.longest_s), retry_after_s)
 
 
-OPENING = Patience(attempts=4, first_s=0.2, longest_s=1.0)
+OPENING = Patience(attempts=4, first_s=0.1, longest_s=1.0)
 """A user who mistyped a host name wants to know now, and Kubernetes starts the pod again anyway."""
-READING = Patience(attempts=9, first_s=0.2, longest_s=10.0)
-"""Half a minute: what has been transferred is worth waiting for a server that is started anew."""
+READING = Patience(attempts=9, first_s=0.1, longest_s=10.0)
+"""Twenty seconds and more: what has been transferred is worth waiting for a server that is started anew."""

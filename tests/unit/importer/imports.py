@@ -1,0 +1,32 @@
+"""Jobs in few words, carried out by the real pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from importer_image.job import Job, Report, Source, Target
+from importer_image.pipeline import run
+from importer_image.progress import Progress
+
+
+def job(url: str, out: Path, *, target: Mapping[str, Any] | None = None, connections: int = 4, **source: Any) -> Job:
+    settings = {"path": str(out.parent), "volume_mode": "Filesystem", "size_bytes": 0, "file": out.name}
+    return Job(Source("http", url, **source), Target(**{**settings, **(target or {})}), connections=connections)
+
+
+def imported(
+    url: str,
+    out: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Report:
+    return run(job(url, out, **settings), progress or Progress(), environment or {})
+
+
+def onto_device(url: str, device: str, **settings: Any) -> Report:
+    target = {"path": device, "volume_mode": "Block", "size_bytes": 0, **settings}
+    return run(Job(Source("http", url), Target(**target)), Progress(), {})
