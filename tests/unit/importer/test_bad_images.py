@@ -1,4 +1,4 @@
-"""Hostile and broken input: one line that a user understands, nothing outside the target touched, nothing called done."""
+"""Hostile and broken input: one line that a user understands, nothing is called done, nothing is left."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def packed(data: bytes, offset: int = DATA) -> tuple[int, bytes]:
 QCOW2 = {
     "backing file": (
         Crafted(backing=b"/etc/passwd"),
-        f"{PROCESS}Image {{url}} is invalid because it has invalid backing file /etc/passwd",
+        PROCESS + "Image {url} is invalid because it has invalid backing file /etc/passwd",
     ),
     "backing file that is not text": (Crafted(backing=b"\xff\xfe"), "invalid backing file \\xff\\xfe"),
     "external data file": (Crafted(incompatible=4), "is invalid because its data is in an external data file"),
@@ -39,8 +39,8 @@ QCOW2 = {
     "LUKS": (Crafted(encryption=2), "is encrypted"),
     "L1 too big": (
         Crafted(l1_entries=1 << 31),
-        f'{PROCESS}qemu-img: Could not open \'json: {{{{"file.driver": "http", "file.url": "{{url}}", '
-        '"file.timeout": 3600}}}}\': L1 size too big',
+        PROCESS + 'qemu-img: Could not open \'json: {"file.driver": "http", "file.url": "{url}", "file.timeout": 3600}\': '
+        "L1 size too big',
     ),
     "L1 too small": (Crafted(size=1 << 40), "invalid qcow2 image: L1 table is too small"),
     "L1 not at a cluster": (Crafted(l1_offset=(3 << 16) + 8), "which is not the beginning of a cluster"),
@@ -50,7 +50,7 @@ QCOW2 = {
         f"virtual image size {1 << 50} is larger than the reported available storage",
     ),
     "more than 8 EiB": (
-        Crafted(size=1 << 63, l1_entries=1 << 22),
+        Crafted(size=1 << 63),
         "a virtual size of 9223372036854775808 bytes is absurd",
     ),
     "version 1": (Crafted(version=1), "qcow2 version 1 is not known"),
@@ -101,7 +101,7 @@ def test_bad_qcow2(name: str, way: str, web: WebServer, out: Path) -> None:
     url = web.url(crafted.write(web.files / "bad.qcow2"), way)
     report = imported(url, out)
     assert report.error == "permanent"
-    assert words.replace("{{", "{").replace("}}", "}").replace("{url}", url) in report.message
+    assert words.replace("{url}", url) in report.message
     assert report.message.startswith(PROCESS)
     assert "\n" not in report.message
     assert list(out.parent.iterdir()) == []
