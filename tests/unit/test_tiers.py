@@ -1,0 +1,31 @@
+"""The counts at the end of `make test`: a tier that did not run has not passed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tiers import Result, result
+
+SUITE = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
+
+
+@pytest.mark.parametrize(
+    # report                     pytest's exit code
+    ("report", "code", "wanted", "good"),
+    [
+        (SUITE.format(5, 0, 0, 0), 0, (5, 0, 0), True),
+        (SUITE.format(5, 1, 1, 2), 1, (1, 2, 2), False),
+        (SUITE.format(0, 0, 0, 0), 5, (0, 0, 0), False),
+        (SUITE.format(3, 0, 0, 0), 2, (3, 0, 0), False),
+        ("", 3, (0, 0, 0), False),
+        ("", 0, (0, 0, 0), False),
+    ],
+)
+def test_result(report: str, code: int, wanted: tuple[int, int, int], good: bool) -> None:
+    seen = result(report, code, took_s=1.0)
+    assert (seen.passed, seen.failed, seen.skipped) == wanted
+    assert seen.good is good
+
+
+def test_a_failure_spoils_the_tier() -> None:
+    assert not Result(passed=9, failed=1, skipped=0, took_s=1.0, broken=False).good
