@@ -16,7 +16,7 @@ from tests.unit.importer.webserver import WebServer
 PROCESS = "Unable to process data: "
 CONVERT = f"{PROCESS}Unable to convert source data to target format: "
 CORRUPT = f"{CONVERT}the image is corrupt: "
-COPIED = 1 << 63
+L1_JSON = '{"file.driver": "http", "file.url": "{url}", "file.timeout": 3600}'
 COMPRESSED = 1 << 62
 DATA = 5 << 16
 
@@ -39,8 +39,7 @@ QCOW2 = {
     "LUKS": (Crafted(encryption=2), "is encrypted"),
     "L1 too big": (
         Crafted(l1_entries=1 << 31),
-        PROCESS + 'qemu-img: Could not open \'json: {"file.driver": "http", "file.url": "{url}", "file.timeout": 3600}\': '
-        "L1 size too big',
+        f"{PROCESS}qemu-img: Could not open 'json: {L1_JSON}': L1 size too big",
     ),
     "L1 too small": (Crafted(size=1 << 40), "invalid qcow2 image: L1 table is too small"),
     "L1 not at a cluster": (Crafted(l1_offset=(3 << 16) + 8), "which is not the beginning of a cluster"),
