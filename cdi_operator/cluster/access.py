@@ -6,8 +6,10 @@ it uses (tokens, certificates, exec plugins). Everything else of that package is
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kubernetes.aio import config
@@ -35,8 +37,15 @@ class Access:
         """Read the credentials again: the server did not take them any more."""
         if self.kubeconfig is None:
             config.load_incluster_config(client_configuration=self.configuration)
-        else:
+            return
+        if not _exists(self.kubeconfig):
+            raise config.ConfigException(f"{self.kubeconfig} is not there")
+        try:
             await config.load_kube_config(config_file=self.kubeconfig, client_configuration=self.configuration)
+        except config.ConfigException:
+            raise
+        except Exception as error:  # whatever its YAML and the package's code make of it
+            raise config.ConfigException(f"{self.kubeconfig} is not a kubeconfig: {error}") from error
 
     @property
     def server(self) -> str:
@@ -55,3 +64,8 @@ class Access:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _exists(kubeconfig: str) -> bool:
+    """It may be several files, as in $KUBECONFIG."""
+    return any(Path(part).is_file() for part in kubeconfig.split(os.pathsep))

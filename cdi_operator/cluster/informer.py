@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 RETRY_S = (0.2, 0.5, 1.0, 2.0)
 """Waits after the first, second ... failure in a row; the last one repeats. An API server restarts in 2 to 10 s."""
+ABSENT_AFTER = 3
+"""Believe that a kind is gone, with all its objects, after so many answers: a starting API server may err once."""
 ABSENT_RETRY_S = 30.0
 """How often to look whether an optional kind was installed."""
 
@@ -109,7 +111,8 @@ class Informer:
     async def _pause(self, verb: str, error: ApiError | Unreachable, failures: int) -> None:
         wait_s = max(RETRY_S[min(failures, len(RETRY_S) - 1)], getattr(error, "retry_after_s", 0.0))
         if isinstance(error, ApiError) and error.status == 404:
-            self._cache.retain(self._selection.kind, (), str(sys.maxsize))
+            if failures >= ABSENT_AFTER:
+                self._cache.retain(self._selection.kind, (), str(sys.maxsize))
             if self._selection.optional:
                 self.synced.set()
                 wait_s = ABSENT_RETRY_S

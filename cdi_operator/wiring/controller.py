@@ -26,7 +26,7 @@ from cdi_operator.flows.settings import Settings
 from cdi_operator.wiring.flows import FLOWS, Flow
 from cdi_operator.wiring.queue import WorkQueue
 from cdi_operator.wiring.reconcile import Reconciler
-from cdi_operator.wiring.triggers import AT_START, woken_by
+from cdi_operator.wiring.triggers import AT_START, TRIGGERS, woken_by
 from cdi_operator.wiring.watches import CONFIGURATION, Watches
 
 log = structlog.get_logger(__name__)
@@ -53,9 +53,6 @@ class Controller:
         applier = Applier(client, self.cache, self._recorder, utc_now)
         self._reconciler = Reconciler(self.cache, applier, settings, utc_now)
         self._has_definitions = False
-        self.cache.subscribe(self._wake)
-        for flow, key in AT_START:
-            self._queues[flow].add(key)
 
     def missing(self) -> str:
         """What the cache is not complete without; empty when it is."""
@@ -95,6 +92,7 @@ class Controller:
         """Look after keys until `while_leading` ends by an exception (stop at once) or this task is cancelled (stop
         when the keys that were begun are finished).
         """
+        self._wake_everything()
         async with asyncio.TaskGroup() as group:
             posting = group.create_task(self._recorder.run())
             scraping = group.create_task(self._scraper.run())
@@ -112,6 +110,15 @@ class Controller:
 
     async def _serve(self, flow: Flow) -> None:
         await self._queues[flow.name].run(lambda key: self._reconciler.look(flow, key))
+
+    def _wake_everything(self) -> None:
+        """Only who works is woken: the queues of a standby would grow with every object that ever was."""
+        self.cache.subscribe(self._wake)
+        for flow, key in AT_START:
+            self._queues[flow].add(key)
+        for kind in TRIGGERS:
+            for obj in self.cache.all(kind):
+                self._wake(obj)
 
     def _wake(self, obj: Object) -> None:
         for flow, key in woken_by(obj, self.cache):

@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except* Lost as errors:
         log.error("lost the lease, stopping", error=_first(errors))
         sys.exit(1)
+    except* OSError as errors:
+        log.error("cannot start", error=_first(errors))
+        sys.exit(1)
     except* Exception as errors:
         log.error("stopping", exc_info=errors)
         sys.exit(1)

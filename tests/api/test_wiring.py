@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,8 @@ import pytest
 from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.kinds import KINDS
 from cdi_operator.flows.actions import Object, Ref
-from tests.api.apiserver import ControlPlane
+from devcluster import binaries
+from tests.api.apiserver import TOKEN, ControlPlane
 from tests.api.conftest import CRDS, eventually, until_still
 from tests.api.controller import ControllerProcess
 from tests.api.test_client import data_volume
@@ -192,6 +194,36 @@ async def test_a_leader_that_lost_its_lease_ends(client: Client, namespace: str,
     await eventually(lambda: controller.code is not None)
     assert controller.code == 1
     assert controller.said("lost the lease, stopping")[0]["error"] == "it is held by a-thief"
+
+
+async def test_the_charts_rights_suffice(
+    client: Client, namespace: str, storage: str, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """As the service account that the chart makes, nothing is refused."""
+    rules = await asyncio.to_thread(rendered, "templates/rbac.yaml", namespace)
+    await asyncio.to_thread(control_plane.kubectl, "apply", "-f", "-", stdin=rules)
+    token = await asyncio.to_thread(control_plane.kubectl, "create", "token", "cdi-sa", "-n", namespace)
+    account = tmp_path / "kubeconfig"
+    account.write_text(control_plane.kubeconfig.read_text().replace(TOKEN, token.strip()))
+    controller = ControllerProcess(str(account), namespace, tmp_path, "least")
+    try:
+        await client.create(volume_on(namespace, storage))
+        await eventually(lambda: has_hidden_claim(client, namespace, "vm-disk"))
+        volume = Ref.of(await client.get("DataVolume", "vm-disk", namespace) or {})
+        await client.delete(volume)
+        await at_rest(controller)
+        assert controller.metric("cdi_api_requests_total", code="403") == 0
+        loud = [line for line in map(json.loads, controller.log.read_text().splitlines()) if line["level"] != "info"]
+        assert [line for line in loud if line["level"] != "debug"] == []
+    finally:
+        controller.end()
+
+
+def rendered(template: str, namespace: str) -> str:
+    chart = CRDS.parents[1]
+    helm = [binaries.require_program("helm"), "template", f"--kube-version={binaries.KUBERNETES_VERSION}"]
+    command = [*helm, "cdi", str(chart), "-n", namespace, "-s", template]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
