@@ -186,7 +186,8 @@ def _end_unknown(names: set[str]) -> None:
 
 
 def _programs() -> Path:
-    """Where the programs of the running cluster are."""
+    """Where the programs of the running cluster are; its directories are root's."""
+    prerequisites.require_root()
     if not PIDS.exists() or not PROGRAMS.exists():
         raise DevclusterError("no cluster runs here: `python -m devcluster up` starts one")
     return PROGRAMS.resolve()

@@ -143,8 +143,7 @@ def _unplug() -> None:
     """What a power cut leaves: the disk, and a RUN directory of another boot where it is not a tmpfs."""
     say("pulling the plug")
     sweep.end_processes()
-    sweep.unmount(sweep.mounts(Path("/proc/self/mountinfo").read_text(), [str(DATA), str(RUN)]))
-    sweep.detach_loops()
+    sweep.release(sweep.OURS)
     sweep.cgroups()
     run(["ip", "link", "delete", BRIDGE])
     (RUN / "boot-id").write_text("another boot")

@@ -10,7 +10,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from devcluster import processes
 from devcluster.configs import CNI_NETWORK
 from devcluster.errors import DevclusterError
 from devcluster.layout import DATA, RUN
-from devcluster.shell import run
+from devcluster.shell import run, succeeds
 
 CGROUPS = Path("/sys/fs/cgroup")
 PODS_CGROUP = "kubepods"
@@ -40,8 +40,7 @@ def end_processes() -> None:
 
 def remove_traces() -> None:
     """Take away all that is left on this machine when no process is; nothing to do is success."""
-    unmount(mounts(Path("/proc/self/mountinfo").read_text(), OURS))
-    detach_loops()
+    release(OURS)
     cgroups()
     outside_files()
     for path in (DATA, RUN):
@@ -50,10 +49,28 @@ def remove_traces() -> None:
 
 def remove_tree(top: Path) -> None:
     """Unmount what is mounted below `top` and remove it all."""
-    unmount(mounts(Path("/proc/self/mountinfo").read_text(), [str(top)]))
+    release([str(top)])
     shutil.rmtree(top, ignore_errors=True)
     if top.exists():
         raise DevclusterError(f"{top} cannot be removed: something still uses it (see `fuser -vm {top}`)")
+
+
+def release(below: Sequence[str]) -> None:
+    """Unmount and detach everything of these directories, or say what is still in use.
+
+    In turns, because a mount keeps the loop device under it, and a loop device the mount that its file is on. Never
+    lazily: a loop device on a filesystem that is out of the tree has no path any more by which it could be found.
+    """
+
+    def find() -> list[str]:
+        return [*mounts(Path("/proc/self/mountinfo").read_text(), below), *loops(below)]
+
+    def remove(found: list[str]) -> None:
+        succeeds(["umount", "--quiet", *(path for path in found if not path.startswith("/dev/loop"))])
+        for device in loops(below):
+            succeeds(["losetup", "--detach", device])
+
+    _until_none(find, remove, "mounts and loop devices")
 
 
 def pod_cgroups() -> list[Path]:
@@ -78,26 +95,12 @@ def mounts(mountinfo: str, below: Iterable[str]) -> list[str]:
     return [point for point in reversed(points) if any(point == top or point.startswith(f"{top}/") for top in below)]
 
 
-def unmount(points: Iterable[str]) -> None:
-    """Unmount each; a busy one is detached and goes when its last user does."""
-    for point in points:
-        with suppress(DevclusterError):
-            run(["umount", point])
-            continue
-        if os.path.ismount(point):
-            run(["umount", "--lazy", point])
-
-
-def loops() -> dict[str, str]:
-    """Loop devices whose file lies below our directories: device to file."""
+def loops(below: Iterable[str]) -> dict[str, str]:
+    """Loop devices whose file lies below one of the directories: device to file."""
     listed = run(["losetup", "--list", "--json", "--output", "NAME,BACK-FILE"])
     devices = json.loads(listed)["loopdevices"] if listed.strip() else []
-    return {device["name"]: device["back-file"] for device in devices if (device["back-file"] or "").startswith(OURS)}
-
-
-def detach_loops() -> None:
-    """Detach our loop devices; the kernel finishes a detach when the last user closes the device."""
-    _until_none(loops, lambda devices: [run(["losetup", "--detach", device]) for device in devices], "loop devices")
+    tops = tuple(f"{top}/" for top in below)
+    return {device["name"]: device["back-file"] for device in devices if (device["back-file"] or "").startswith(tops)}
 
 
 def cgroups() -> None:
@@ -148,6 +151,6 @@ def _until_none(find: Callable[[], Collection[Any]], remove: Callable[[Any], obj
     deadline = time.monotonic() + REMOVAL_TIMEOUT_S
     while found := find():
         if time.monotonic() > deadline:
-            raise DevclusterError(f"these {what} do not go away: {', '.join(map(str, found))}")
+            raise DevclusterError(f"these {what} do not go away, end who uses them: {', '.join(map(str, found))}")
         remove(found)
         time.sleep(0.05)
