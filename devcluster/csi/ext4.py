@@ -4,9 +4,7 @@ A new image is all holes and reads as zeroes, so mkfs need not write the inode t
 (seen: 13 ms for 2 GiB).
 """
 
-import os
 import re
-import struct
 import subprocess
 from pathlib import Path
 
@@ -17,7 +15,6 @@ from devcluster.errors import DevclusterError
 from devcluster.shell import run
 
 BLOCK_BYTES = 4096
-_SUPERBLOCK = 1024
 _CAP_SYS_RESOURCE = 24
 
 
@@ -28,21 +25,25 @@ def make(image: Path) -> None:
 
 
 def mount(image: Path, target: Path, options: tuple[str, ...] = ()) -> None:
-    """Mount at `target`; a filesystem smaller than its image, as after a restore into a larger volume, grows first."""
+    """Mount the filesystem in `image` at the directory `target`."""
     with loop.held(image, BLOCK_BYTES) as device:
-        if _is_small(device) and not mounts.of(device):
-            _check(device)
-            run(["resize2fs", device.device])
         mounts.mount_filesystem(device, target, "ext4", options)
 
 
+def grow(image: Path) -> None:
+    """Let the filesystem in `image`, which nobody has mounted, take all of it."""
+    # What resize2fs wants to see first; a snapshot of a volume in use has a journal to replay.
+    checked = subprocess.run(["e2fsck", "-f", "-p", image], text=True, capture_output=True)
+    if checked.returncode > 1:  # 1 means that what was wrong is right now
+        raise DevclusterError(f"the filesystem in {image} is damaged: {checked.stdout.strip()}")
+    run(["resize2fs", image])
+
+
 def grow_mounted(device: Loop) -> None:
-    """Let the mounted filesystem on `device` take the whole device; nothing to do is fine.
+    """Let the mounted filesystem on `device` take the whole device.
 
     `CsiError` with the code that tells the kubelet to wait for the next mount where this process may not do it.
     """
-    if not _is_small(device):
-        return
     if not may_grow_mounted():
         raise not_now(
             "this machine denies CAP_SYS_RESOURCE, without which the kernel grows no mounted ext4: "
@@ -51,38 +52,9 @@ def grow_mounted(device: Loop) -> None:
     run(["resize2fs", device.device])
 
 
-def _check(device: Loop) -> None:
-    """What resize2fs wants to see first; a snapshot of a volume in use has a journal to replay."""
-    done = subprocess.run(["e2fsck", "-f", "-p", device.device], text=True, capture_output=True)
-    if done.returncode > 1:  # 1 means that what was wrong is right now
-        raise DevclusterError(f"the filesystem on {device.device} ({device.backing}) is damaged: {done.stdout.strip()}")
-
-
-def _is_small(device: Loop) -> bool:
-    # Read through the device, which shows what the kernel has in memory of a mounted filesystem too.
-    with open(device.device, "rb") as content:
-        device_bytes = content.seek(0, os.SEEK_END)
-        content.seek(0)
-        return size_of(content.read(2 * _SUPERBLOCK)) < device_bytes
-
-
 def may_grow_mounted() -> bool:
     effective = re.search(r"^CapEff:\s*(\w+)", Path("/proc/self/status").read_text(), re.MULTILINE)
     return bool(effective and int(effective[1], 16) >> _CAP_SYS_RESOURCE & 1)
-
-
-def size_of(head: bytes) -> int:
-    """The size in bytes that the superblock in the first 2 KiB of an image states; 0 where there is no ext4."""
-    superblock = head[_SUPERBLOCK:]
-    (magic,) = struct.unpack_from("<H", superblock, 0x38)
-    if magic != 0xEF53:
-        return 0
-    (blocks,) = struct.unpack_from("<I", superblock, 0x04)
-    (log_block_kib,) = struct.unpack_from("<I", superblock, 0x18)
-    (incompatible,) = struct.unpack_from("<I", superblock, 0x60)
-    if incompatible & 0x80:  # 64bit
-        blocks += struct.unpack_from("<I", superblock, 0x150)[0] << 32
-    return int(blocks << (10 + log_block_kib))
 
 
 def errors_of(device: Loop) -> int:

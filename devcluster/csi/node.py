@@ -54,7 +54,7 @@ class Node(csi_pb2_grpc.NodeServicer):
                 loop.attach(self._store.image(volume))
             elif self._mounted(volume, staging) is None:
                 staging.mkdir(parents=True, exist_ok=True)
-                ext4.mount(self._store.image(volume), staging, tuple(request.volume_capability.mount.mount_flags))
+                self._mount(volume, staging, tuple(request.volume_capability.mount.mount_flags))
         return csi.NodeStageVolumeResponse()
 
     def NodeUnstageVolume(
@@ -112,8 +112,9 @@ class Node(csi_pb2_grpc.NodeServicer):
             volume = self._store.volume(request.volume_id)
             device = self._published(volume, Path(request.volume_path))
             loop.grow(device)
-            if volume.mode == "filesystem":
+            if volume.mode == "filesystem" and volume.filesystem_bytes < volume.size_bytes:
                 ext4.grow_mounted(device)
+                self._store.note_filesystem_fits(volume)
             return csi.NodeExpandVolumeResponse(capacity_bytes=volume.size_bytes)
 
     def NodeGetVolumeStats(
@@ -132,6 +133,14 @@ class Node(csi_pb2_grpc.NodeServicer):
         if requests.mode_of(request.volume_capability) != volume.mode:
             raise invalid(f"volume {volume.id} is a {volume.mode} volume")
         return volume
+
+    def _mount(self, volume: Volume, staging: Path, options: tuple[str, ...]) -> None:
+        """Mount at the staging path; where the volume grew, or is larger than its source, the filesystem does first."""
+        image = self._store.image(volume)
+        if volume.filesystem_bytes < volume.size_bytes and not self._store.devices(volume.id):
+            ext4.grow(image)
+            self._store.note_filesystem_fits(volume)
+        ext4.mount(image, staging, options)
 
     def _publish(self, volume: Volume, staging: Path, target: Path, read_only: bool) -> None:
         if volume.mode == "filesystem":

@@ -16,24 +16,29 @@ Mode = Literal["block", "filesystem"]
 
 @dataclass(frozen=True)
 class Volume:
-    """A volume; `source` is the id of the volume or snapshot that its first content came from, or empty."""
+    """A volume; `source` is the id of the volume or snapshot that its first content came from, or empty.
+
+    `filesystem_bytes` is the size of the volume that the filesystem on it was last made for.
+    """
 
     id: str
     name: str
     size_bytes: int
     mode: Mode
     source: str
+    filesystem_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot of `volume`, taken at `created_ns` (since the epoch)."""
+    """A snapshot of `volume`, taken at `created_ns` (since the epoch); `filesystem_bytes` as in the volume."""
 
     id: str
     name: str
     volume: str
     size_bytes: int
     created_ns: int
+    filesystem_bytes: int = 0
 
 
 Record = TypeVar("Record", Volume, Snapshot)

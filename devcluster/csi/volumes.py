@@ -82,7 +82,7 @@ class Store:
             origin = self._source(source) if source else None
             size_bytes = size.choose(at_least=origin.size_bytes if origin else 0)
             self._check_space(size_bytes)
-            volume = Volume(id, name, size_bytes, mode, source)
+            volume = Volume(id, name, size_bytes, mode, source, origin.filesystem_bytes if origin else size_bytes)
             unfinished = self.image(volume).with_suffix(".img.tmp")
             if origin:
                 self._copy(origin, unfinished)
@@ -118,6 +118,10 @@ class Store:
             self.volumes.put(volume)
             return volume
 
+    def note_filesystem_fits(self, volume: Volume) -> None:
+        """Remember that the filesystem on the volume is as large as the volume; the caller is `holding` it."""
+        self.volumes.put(replace(volume, filesystem_bytes=volume.size_bytes))
+
     def create_snapshot(self, name: str, volume_id: str) -> Snapshot:
         """Freeze what the volume holds now: whatever a program was told is written is in it."""
         id = _id_of("snap", name)
@@ -127,7 +131,8 @@ class Store:
                     return existing
                 raise already_exists(f"snapshot {name} exists and is one of volume {existing.volume}")
             volume = self.volume(volume_id)
-            snapshot = Snapshot(id, name, volume_id, volume.size_bytes, time.time_ns())
+            now_ns = time.time_ns()
+            snapshot = Snapshot(id, name, volume_id, volume.size_bytes, now_ns, volume.filesystem_bytes)
             unfinished = self.snapshots.image(id).with_suffix(".img.tmp")
             self._copy(volume, unfinished)
             self._finish(unfinished, self.snapshots, snapshot)

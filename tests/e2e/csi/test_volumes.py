@@ -126,6 +126,12 @@ def test_filesystem_grows_under_its_user_where_the_machine_lets_it(driver: Drive
     assert size_of(path, False) > before + 96 * MIB
 
 
+def test_filesystem_that_cannot_use_all_is_no_reason_to_grow(driver: Driver) -> None:
+    # The last MiB would be a block group of its own, too small to hold anything: mkfs leaves it out.
+    volume = driver.create("volume", 1025 * MIB)
+    driver.grow_on_node(volume, driver.publish(volume))
+
+
 def test_full_filesystem_says_so_and_harms_nobody_else(driver: Driver) -> None:
     full, other = (driver.publish(driver.create(name, 32 * MIB)) for name in ("full", "other"))
     with pytest.raises(OSError, match="No space left on device"):
