@@ -117,8 +117,8 @@ def test_tells_how_far_it_is(
     assert numbers == sorted(numbers)
     assert told[-1] == "100.0%"
     running = [condition for obj in history for condition in (obj.get("status") or {}).get("conditions", ())]
-    assert ("True", "Pod is running") in [(c["status"], c["reason"]) for c in running if c["type"] == "Running"]
-    assert ("False", "TransferRunning") in [(c["status"], c["reason"]) for c in running if c["type"] == "Ready"]
+    assert ("True", "Pod is running") in [(c["status"], c.get("reason")) for c in running if c["type"] == "Running"]
+    assert ("False", "TransferRunning") in [(c["status"], c.get("reason")) for c in running if c["type"] == "Ready"]
     image = images["medium.qcow2"]
     wanted = disks.Expected(flow, "Filesystem", image.virtual_bytes)
     assert disks.read(at_work.kubectl, installation.python_image, [wanted])[flow].sha256 == image.sha256
