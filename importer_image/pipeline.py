@@ -50,7 +50,9 @@ def run(job: Job, progress: Progress, environment: Mapping[str, str] = os.enviro
 
 
 def transfer(job: Job, progress: Progress, environment: Mapping[str, str]) -> Report:
-    with closing(open_target(job.target)) as target, opened_image(job, target, progress, environment) as image:
+    with told_as("Unable to process data"):
+        found = open_target(job.target)
+    with closing(found) as target, opened_image(job, target, progress, environment) as image:
         with discarded_on_failure(target), told_as("Unable to process data"):
             size_bytes = decode(image, target, progress)
             finish(target, size_bytes, progress)

@@ -18,6 +18,9 @@ from importer_image.target.writer import Writer, split_zeros
 MODE = 0o660
 """Virtual machines read it as a member of the group that owns the volume (spec 5.6)."""
 
+UNLIMITED_BYTES = 1 << 62
+"""For filesystems that do not say how large they are."""
+
 
 class FileTarget:
     def __init__(self, target: job.Target) -> None:
@@ -45,6 +48,9 @@ class FileTarget:
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
             self._writer = Writer(self._fd)
             os.fchmod(self._fd, MODE)
+            if self._wanted.preallocate:
+                self.preallocated = True
+                self._zeros_by_hand = not self._can_allocate()
             if virtual_bytes is not None:
                 self._resize(virtual_bytes)
         except OSError as error:
@@ -69,10 +75,9 @@ class FileTarget:
 
     def finish(self, virtual_bytes: int) -> None:
         try:
-            before = os.fstat(self._fd).st_size
             size = self._resize(virtual_bytes)
-            if self._zeros_by_hand and size > before:
-                self._writer.write_zeros(before, size - before)
+            if self._zeros_by_hand:
+                self._writer.write_zeros(virtual_bytes, size - virtual_bytes)
             self._writer.sync()
             directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -97,6 +102,8 @@ class FileTarget:
 
     def _room(self) -> int:
         filesystem = os.statvfs(self._directory)
+        if not filesystem.f_blocks:
+            return self._wanted.size_bytes or UNLIMITED_BYTES
         room = filesystem.f_bavail * filesystem.f_frsize
         with suppress(FileNotFoundError):
             room += os.lstat(self.path).st_blocks * 512
@@ -110,13 +117,16 @@ class FileTarget:
         """Give the file the size of the disk, with storage where that was asked for."""
         wanted = self._wanted
         size = disk_bytes(whole_sectors(virtual_bytes), wanted.size_bytes, self.available_bytes, wanted.overhead)
-        if wanted.preallocate and size:
-            self.preallocated = True
-            try:
-                kernel.allocate(self._fd, 0, size)
-            except OSError as error:
-                if error.errno not in kernel.UNSUPPORTED:
-                    raise
-                self._zeros_by_hand = True
+        if self.preallocated and not self._zeros_by_hand and size:
+            kernel.allocate(self._fd, 0, size)
         os.ftruncate(self._fd, size)
         return size
+
+    def _can_allocate(self) -> bool:
+        try:
+            kernel.allocate(self._fd, 0, 1)
+        except OSError as error:
+            if error.errno not in kernel.UNSUPPORTED:
+                raise
+            return False
+        return True

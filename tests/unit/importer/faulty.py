@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import Any
 
 
@@ -21,8 +21,8 @@ class Fault:
     cut_after: int | None = None
     """Break the connection after so many bytes of the body: orderly, or with a reset."""
     reset: bool = False
-    wait: Event | None = None
-    """Nothing comes after the headers until it is set."""
+    meanwhile: Callable[[], object] | None = None
+    """Called between the headers and the body."""
     ignore_range: bool = False
 
 
@@ -72,8 +72,8 @@ def faulty(content: bytes, faults: Sequence[Fault] = (), **settings: Any) -> Ite
                 200 if last is None else 206,
                 {name: text for name, text in (headers | dict(fault.headers)).items() if text},
             )
-            if fault.wait:
-                fault.wait.wait()
+            if fault.meanwhile:
+                fault.meanwhile()
             try:
                 self.wfile.write(body[: fault.cut_after])
                 self.wfile.flush()
