@@ -12,9 +12,12 @@ import pytest
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
 from tests.api.apiserver import ControlPlane
+from tests.api.controller import ControllerProcess
+from tests.api.objects import csi_driver, storage_class
 
 CRDS = Path(__file__).parents[2] / "manifests" / "chart" / "files" / "crds"
 PATIENCE_S = 20.0
+Start = Callable[[str], ControllerProcess]
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +48,29 @@ async def namespace(client: Client) -> str:
     """A namespace of the test's own."""
     name = f"test-{secrets.token_hex(4)}"
     await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
+
+
+@pytest.fixture
+async def start(kubeconfig: str, namespace: str, tmp_path: Path) -> AsyncIterator[Start]:
+    """Starts controllers that elect their leader in the test's own namespace."""
+    started = list[ControllerProcess]()
+
+    def begin(name: str) -> ControllerProcess:
+        started.append(ControllerProcess(kubeconfig, namespace, tmp_path, name))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.end()
+
+
+@pytest.fixture
+async def storage(client: Client, namespace: str) -> str:
+    """A storage class with a CSI driver; its name."""
+    name = f"csi-{namespace}"
+    await client.apply(csi_driver())
+    await client.apply(storage_class(name))
     return name
 
 

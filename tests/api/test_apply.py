@@ -16,9 +16,8 @@ from cdi_operator.cluster.events import Recorder
 from cdi_operator.flows.actions import Create, Delete, Ensure, PatchMeta, PatchSpec, PatchStatus, Plan, Ref, Wait
 from tests.api.apiserver import ControlPlane
 from tests.api.conftest import eventually
-from tests.api.test_client import claim, data_volume
+from tests.api.objects import CLAIM, claim, data_volume
 
-CLAIM = "PersistentVolumeClaim"
 LABELS = {"app": "containerized-data-importer"}
 
 

@@ -13,27 +13,7 @@ from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.errors import ApiError, Unreachable
 from cdi_operator.flows.actions import Ref
 from tests.api.apiserver import ControlPlane
-
-
-def claim(namespace: str, name: str = "disk", **meta: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name, "namespace": namespace, **meta},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
-    }
-
-
-def data_volume(namespace: str, name: str = "vm-disk") -> dict[str, Any]:
-    return {
-        "apiVersion": "cdi.kubevirt.io/v1beta1",
-        "kind": "DataVolume",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "source": {"http": {"url": "http://example.com/disk.img"}},
-            "pvc": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
-        },
-    }
+from tests.api.objects import claim, data_volume
 
 
 def requests_made(verb: str, kind: str, code: str) -> float:

@@ -18,9 +18,7 @@ from cdi_operator.flows.actions import Ref
 from devcluster import binaries
 from tests.api.apiserver import ControlPlane
 from tests.api.conftest import eventually
-from tests.api.test_client import claim
-
-CLAIM = "PersistentVolumeClaim"
+from tests.api.objects import CLAIM, claim
 
 
 @asynccontextmanager
