@@ -73,7 +73,7 @@ def data_volume(name: str, watch: Stopwatch, source: dict[str, Any], mode: str) 
             "storage": {
                 "volumeMode": mode,
                 "accessModes": ["ReadWriteOnce"],
-                "resources": {"requests": {"storage": "64Mi"}},
+                "resources": {"requests": {"storage": "128Mi"}},
             },
         },
     }
