@@ -74,7 +74,7 @@ class _Provisioner:
                 outcomes = [self._carry_out(action, seen.node) for action in plan(seen)]
                 done = all(outcomes)
             except (client.ApiException, HTTPError, DevclusterError) as error:
-                log.warning("cannot read the cluster: %s", error)
+                log.warning("cannot read the cluster: %s", _sentence(error))
                 done = False
             self._wake.wait(None if done else pause_s)
             self._wake.clear()
@@ -102,7 +102,7 @@ class _Provisioner:
                     if self._concerns_us(line):
                         self._wake.set()
             except (client.ApiException, HTTPError) as error:
-                log.warning("the watch broke, starting it again: %s", error)
+                log.warning("the watch broke, starting it again: %s", _sentence(error))
                 time.sleep(RECONNECT_S)
 
     def _concerns_us(self, line: bytes) -> bool:
@@ -116,15 +116,15 @@ class _Provisioner:
                 case Provision():
                     self._provision(action, node)
                 case Remove(volume):
-                    self._shelf.remove(volume)
-                    self._core.delete_persistent_volume(volume)
-                    log.info("removed %s", volume)
+                    self._remove(volume)
                 case Refuse(claim, text):
                     self._tell(claim, "Warning", "ProvisioningFailed", text)
         except (client.ApiException, HTTPError, DevclusterError, CsiError, OSError) as error:
-            log.warning("%s failed: %s", type(action).__name__, error)
+            log.warning("%s failed: %s", type(action).__name__, _sentence(error))
             if isinstance(action, Provision):
-                text = f"failed to provision volume with StorageClass {action.claim.storage_class!r}: {error}"
+                text = (
+                    f'failed to provision volume with StorageClass "{action.claim.storage_class}": {_sentence(error)}'
+                )
                 self._tell(action.claim, "Warning", "ProvisioningFailed", text)
             return False
         return True
@@ -140,6 +140,15 @@ class _Provisioner:
                 raise
         self._tell(claim, "Normal", "ProvisioningSucceeded", f"Successfully provisioned volume {claim.future_volume}")
 
+    def _remove(self, volume: str) -> None:
+        self._shelf.remove(volume)
+        try:
+            self._core.delete_persistent_volume(volume)
+        except client.ApiException as error:
+            if error.status != 404:
+                raise
+        log.info("removed %s", volume)
+
     def _tell(self, claim: Claim, kind: str, reason: str, text: str) -> None:
         if self._told.get(claim.uid) == text:
             return
@@ -148,9 +157,14 @@ class _Provisioner:
         try:
             self._core.create_namespaced_event(claim.namespace, client.CoreV1Event.model_validate(body))
         except (client.ApiException, HTTPError) as error:
-            log.warning("cannot write an event for %s/%s: %s", claim.namespace, claim.name, error)
+            log.warning("cannot write an event for %s/%s: %s", claim.namespace, claim.name, _sentence(error))
         self._told[claim.uid] = text
         log.info("%s %s/%s: %s", reason, claim.namespace, claim.name, text)
+
+
+def _sentence(error: Exception) -> str:
+    # As text, an ApiException is all headers and the whole body.
+    return f"{error.status} {error.reason}" if isinstance(error, client.ApiException) else str(error)
 
 
 def _read(listing: Callable[..., Any]) -> list[objects.Json]:
