@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from devcluster.errors import DevclusterError
+from tests import prerequisites
+
 TESTS = Path(__file__).parent
 TIERS = ("unit", "api", "e2e")
 RAN = (0, 1)
@@ -64,6 +67,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.tiers", description=__doc__)
     parser.add_argument("tiers", nargs="+", choices=TIERS, metavar="TIER", help=", ".join(TIERS))
     options, arguments = parser.parse_known_args()
+    try:
+        prerequisites.ensure()
+    except (DevclusterError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     results = {}
     for tier in options.tiers:
         print(f"\n{tier}", flush=True)

@@ -1,0 +1,43 @@
+"""The programs that the tests compare with or serve from: real ones, so they have to be on the machine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devcluster.prerequisites import install_packages
+
+# Program, and the package of Debian 12 and 13 that has it.
+PROGRAMS = {
+    "mke2fs": "e2fsprogs",
+    "nginx": "nginx-light",
+    "openssl": "openssl",
+    "qemu-img": "qemu-utils",
+    "xz": "xz-utils",
+    "zstd": "zstd",
+}
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def ensure() -> None:
+    """Install what is missing. Raises DevclusterError with the line to type where that is not possible."""
+    missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
+    if missing:
+        with _no_new_services():
+            install_packages(missing)
+
+
+@contextmanager
+def _no_new_services() -> Iterator[None]:
+    """Debian starts a server as soon as its package is there; the tests want only the program."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
