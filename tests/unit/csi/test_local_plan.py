@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from devcluster.csi.local_objects import claim_of, node_that_booted, volume_body
-from devcluster.csi.local_plan import Claim, Class, Provision, Refuse, Remove, Seen, Volume, orphans, plan
+from devcluster.csi.local_objects import Json, claim_of, node_that_booted, volume_body
+from devcluster.csi.local_plan import Action, Claim, Class, Provision, Refuse, Remove, Seen, Volume, orphans, plan
 
 NAME = "devcluster.local/hostpath"
 ASKED = {"volume.kubernetes.io/storage-provisioner": NAME}
@@ -29,7 +29,7 @@ MADE = {"pv.kubernetes.io/provisioned-by": NAME}
 VOLUME = Volume("pvc-1", MADE, "Bound", "Delete")
 
 
-def seen(claim=None, volume=None):
+def seen(claim: Claim | None = None, volume: Volume | None = None) -> Seen:
     return Seen(
         provisioner=NAME,
         node="here",
@@ -39,9 +39,9 @@ def seen(claim=None, volume=None):
     )
 
 
-def on(node, **changes):
+def on(node: str) -> Claim:
     annotations = {**ASKED, "volume.kubernetes.io/selected-node": node}
-    return replace(CLAIM, storage_class="later", annotations=annotations, **changes)
+    return replace(CLAIM, storage_class="later", annotations=annotations)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def on(node, **changes):
         "deleted",
     ],
 )
-def test_claim(claim, wanted):
+def test_claim(claim: Claim, wanted: list[Action]) -> None:
     assert plan(seen(claim)) == wanted
 
 
@@ -80,7 +80,7 @@ def test_claim(claim, wanted):
         (replace(CLAIM, has_selector=True), "a claim with a selector waits for a volume that somebody else makes"),
     ],
 )
-def test_refused_claim(claim, text):
+def test_refused_claim(claim: Claim, text: str) -> None:
     assert plan(seen(claim)) == [Refuse(claim, text)]
 
 
@@ -94,11 +94,11 @@ def test_refused_claim(claim, text):
     ],
     ids=["bound", "released", "kept", "somebody else's"],
 )
-def test_volume(volume, wanted):
+def test_volume(volume: Volume, wanted: list[Action]) -> None:
     assert plan(seen(volume=volume)) == wanted
 
 
-def test_volume_that_is_there_is_not_made_again():
+def test_volume_that_is_there_is_not_made_again() -> None:
     assert plan(seen(CLAIM, VOLUME)) == []
 
 
@@ -107,11 +107,11 @@ def test_volume_that_is_there_is_not_made_again():
     [(None, None, ["pvc-1"]), (CLAIM, None, []), (None, VOLUME, [])],
     ids=["nobody wants it", "its claim waits", "the cluster has it"],
 )
-def test_orphans(claim, volume, wanted):
+def test_orphans(claim: Claim | None, volume: Volume | None, wanted: list[str]) -> None:
     assert orphans(seen(claim, volume), frozenset({"pvc-1"})) == wanted
 
 
-CLAIM_BODY = {
+CLAIM_BODY: Json = {
     "metadata": {"namespace": "ns", "name": "claim", "uid": "1", "annotations": ASKED},
     "spec": {
         "accessModes": ["ReadWriteOnce"],
@@ -134,11 +134,11 @@ CLAIM_BODY = {
         ({"volumeName": "pvc-1"}, replace(CLAIM, volume="pvc-1")),
     ],
 )
-def test_claim_is_read(spec, claim):
+def test_claim_is_read(spec: Json, claim: Claim) -> None:
     assert claim_of({**CLAIM_BODY, "spec": {**CLAIM_BODY["spec"], **spec}}) == claim
 
 
-def test_volume_binds_to_its_claim_on_its_node():
+def test_volume_binds_to_its_claim_on_its_node() -> None:
     body = volume_body(Provision(replace(CLAIM, block=True), IMMEDIATE), NAME, "here", "/data/pvc-1", 1 << 30)
     assert body["metadata"] == {"name": "pvc-1", "annotations": MADE}
     assert body["spec"]["capacity"] == {"storage": "1024Mi"}
@@ -150,7 +150,7 @@ def test_volume_binds_to_its_claim_on_its_node():
 
 
 @pytest.mark.parametrize(("boot_id", "node"), [("a", "one"), ("b", "two"), ("c", None)])
-def test_node_of_this_machine(boot_id, node):
+def test_node_of_this_machine(boot_id: str, node: str | None) -> None:
     nodes = [
         {"metadata": {"name": name}, "status": {"nodeInfo": {"bootID": id}}}
         for name, id in (("one", "a"), ("two", "b"))

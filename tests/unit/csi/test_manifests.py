@@ -1,6 +1,7 @@
 """The classes of the cluster speak of the drivers that it runs."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ MANIFESTS = Path(csi.__file__).parent / "manifests"
 FIRST, SECOND, LOCAL = "rook-ceph.rbd.csi.ceph.com", "csi.devcluster.local", "devcluster.local/hostpath"
 
 
-def objects(kind):
+def objects(kind: str) -> dict[str, dict[str, Any]]:
     documents = [doc for file in MANIFESTS.glob("*.yaml") for doc in yaml.safe_load_all(file.read_text())]
     return {doc["metadata"]["name"]: doc for doc in documents if doc["kind"] == kind}
 
@@ -25,7 +26,7 @@ def objects(kind):
         ("local", LOCAL, "Immediate", False, False),
     ],
 )
-def test_storage_class(name, provisioner, binding, expands, is_default):
+def test_storage_class(name: str, provisioner: str, binding: str, expands: bool, is_default: bool) -> None:
     found = objects("StorageClass")[name]
     assert (found["provisioner"], found["volumeBindingMode"]) == (provisioner, binding)
     assert found.get("allowVolumeExpansion", False) is expands
@@ -34,10 +35,10 @@ def test_storage_class(name, provisioner, binding, expands, is_default):
 
 
 @pytest.mark.parametrize("name", [FIRST, SECOND])
-def test_driver(name):
+def test_driver(name: str) -> None:
     spec = objects("CSIDriver")[name]["spec"]
     assert (spec["attachRequired"], spec["fsGroupPolicy"]) == (False, "File")
 
 
-def test_only_the_first_driver_has_snapshots():
+def test_only_the_first_driver_has_snapshots() -> None:
     assert [found["driver"] for found in objects("VolumeSnapshotClass").values()] == [FIRST]

@@ -25,5 +25,5 @@ from devcluster.csi.mounts import Mount, parse_mountinfo
     ],
     ids=["filesystem", "device node", "escapes"],
 )
-def test_mountinfo(line, mount):
+def test_mountinfo(line: str, mount: Mount) -> None:
     assert parse_mountinfo(f"{line}\n") == [mount]
