@@ -69,6 +69,8 @@ CHECKPOINT_COPIED: Final = f"{_STORAGE}.checkpoint.copied"
 """With a dot and the name of the checkpoint; the value is the uid of the pod that copied it."""
 CHECKPOINT_POD_ID: Final = f"{_STORAGE}.checkpoint.pod.id"
 CHECKPOINT_DONE: Final = f"{_STORAGE}.checkpoint.done"
+POD_NUDGED: Final = f"{_STORAGE}.pod.nudged"
+"""How often a pod that does not start was touched so that its kubelet looks again. Ours; the reference has none."""
 CREATED_BY_CONTROLLER: Final = f"{_STORAGE}.createdByController"
 CREATED_BY_UPLOAD_CONTROLLER: Final = f"{_STORAGE}.createdByUploadController"
 

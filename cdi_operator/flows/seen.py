@@ -130,6 +130,8 @@ class Worker:
     """Why the container ended: Completed, Error, OOMKilled."""
     image: str
     node: str
+    nudges: int
+    """How often it was touched to wake its kubelet."""
 
 
 def worker(obj: Object | None) -> Worker | None:
@@ -159,6 +161,7 @@ def worker(obj: Object | None) -> Worker | None:
         ended_reason=ended.get("reason", ""),
         image=first.get("image") or obj["spec"]["containers"][0]["image"],
         node=obj.get("spec", {}).get("nodeName", ""),
+        nudges=int((obj["metadata"].get("annotations") or {}).get(names.POD_NUDGED, 0)),
     )
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan, Wait
+from cdi_operator.flows.importer.nudge import nudge
 from cdi_operator.flows.importer.objects import importer_pod, unsupported
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.importer.words import told
@@ -39,7 +40,7 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
         return start(state, settings)
     if worker.phase == "Failed" and told(worker).phase == "Failed":
         return (*follow(state, worker), *replace(worker, now))
-    return follow(state, worker)
+    return (*follow(state, worker), *nudge(worker, now))
 
 
 def start(state: State, settings: Settings) -> Plan:
@@ -67,7 +68,11 @@ def may_start(state: State) -> bool:
 
 
 def follow(state: State, worker: Worker) -> Plan:
-    """Writes the pod's fate on the claim, where the DataVolume and the clients read it (spec 3.1)."""
+    """Writes the pod's fate on the claim, where the DataVolume and the clients read it (spec 3.1).
+
+    What differs is told for the claim as it was seen: nobody looks any more once it is finished, so that words which
+    were written unseen, because the API server's answer got lost, would stay between the last ones.
+    """
     claim = state.claim
     if not claim.bound and worker.schedulable:
         return ()
@@ -88,7 +93,7 @@ def follow(state: State, worker: Worker) -> Plan:
     labels = {key: value for key, value in fate.labels.items() if key not in claim.labels}
     if not annotations and not labels:
         return ()
-    return (PatchMeta(claim.ref, annotations=annotations, labels=labels),)
+    return (PatchMeta(claim.ref, annotations=annotations, labels=labels, resource_version=claim.resource_version),)
 
 
 def replace(worker: Worker, now: datetime) -> Plan:
