@@ -1,6 +1,7 @@
 """A pod that its kubelet has put aside is touched, a few times and ever later; one that is at work is left alone."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from cdi_operator.flows.seen import worker
 from tests.unit.flows.given import deleting, ended, having, pod, running, waiting
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
-ON_NODE = {"spec": {"nodeName": "node-1"}, "metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}}
+ON_NODE: Any = {"spec": {"nodeName": "node-1"}, "metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}}
 ASIDE = pod(**ON_NODE)
 
 
