@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ Start = Callable[[str], ControllerProcess]
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    # Asked to end, pytest shall clean up as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     plane = ControlPlane(tmp_path_factory.mktemp("control-plane"))
     try:
         plane.start()
