@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 DONE, PERMANENT, TRANSIENT, USAGE = 0, 1, 75, 2
 TERMINATION_LOG = "/dev/termination-log"
+ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDING:
         signal.signal(number, interrupt)
     if "CDI_JOB" in os.environ:
         return in_pod(os.environ["CDI_JOB"], os.environ.get("CDI_TERMINATION_LOG", TERMINATION_LOG))
@@ -51,6 +52,7 @@ def in_pod(job_text: str, termination_log: str) -> int:
             log("no metrics", port=job.metrics_port, error=str(error))
     with shown(progress):
         report = run(job, progress)
+    ignore_signals()
     hand_over(report, termination_log)
     return DONE if report.error == "fatal" else exit_code(report)
 
@@ -71,9 +73,13 @@ def exit_code(report: Report) -> int:
 
 def interrupt(number: int, frame: FrameType | None) -> None:
     """Only the first signal counts: what follows is orderly and short."""
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, signal.SIG_IGN)
+    ignore_signals()
     raise Interrupted(signal.Signals(number).name)
+
+
+def ignore_signals() -> None:
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

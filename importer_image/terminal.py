@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import stat
 import sys
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from importer_image.display import eta, shown, size  # noqa: F401
 from importer_image.job import Job, Report, Source, Target
@@ -24,6 +25,7 @@ SUFFIXES = {
     **{unit: 1000**power for power, unit in enumerate("kMGTPE", 1)},
     **{f"{unit}i": 1024**power for power, unit in enumerate("KMGTPE", 1)},
 }
+QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)([A-Za-z]*)")
 
 
 def at_terminal(arguments: Sequence[str]) -> int:
@@ -96,11 +98,10 @@ def is_block_device(path: str) -> bool:
 
 def byte_count(text: str) -> int:
     """A Kubernetes quantity: 10Gi, 1.5G, 4096."""
-    digits = text.rstrip("kKMGTPEi")
-    try:
-        count = Decimal(digits) * SUFFIXES[text[len(digits) :]]
-    except (InvalidOperation, KeyError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it like 10Gi") from None
+    found = QUANTITY.fullmatch(text)
+    if not found or found[2] not in SUFFIXES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it like 10Gi")
+    count = Decimal(found[1]) * SUFFIXES[found[2]]
     if count <= 0 or count != int(count):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number of bytes")
     return int(count)

@@ -69,10 +69,10 @@ def empty_qcow2(path: Path, size: str, *options: str) -> Path:
 def lived_in(path: Path, seed: int, *options: str) -> Path:
     """Written by a guest in no order, with zeroed and discarded parts: the file's order is not that of the disk."""
     chance = random.Random(seed)
-    empty_qcow2(path, "24M", *options)
+    empty_qcow2(path, "12M", *options)
     commands = []
-    for number in range(60):
-        offset, length = chance.randrange(0, 23 * MIB, 512), chance.choice((512, 2 * KIB, 64 * KIB, 150 * KIB))
+    for number in range(40):
+        offset, length = chance.randrange(0, 11 * MIB, 512), chance.choice((512, 2 * KIB, 64 * KIB, 150 * KIB))
         action = chance.choice(
             (f"write -P {number + 1}", f"write -P {number + 1}", "write -z", "discard", "write -z -u")
         )

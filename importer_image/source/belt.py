@@ -7,6 +7,7 @@ waited for can always be filled, whatever the others do, and a server that is fa
 from __future__ import annotations
 
 from collections.abc import Iterator
+from mmap import mmap
 from threading import Condition
 
 SLICE_BYTES = 1 << 20
@@ -22,23 +23,26 @@ class Belt:
         self._slice_bytes = slice_bytes
         self._window_slices = window_slices
         self._changed = Condition()
-        self._filled: dict[int, tuple[bytearray, int, memoryview]] = {}
-        self._free: list[bytearray] = []
+        self._filled: dict[int, tuple[mmap, int, memoryview]] = {}
+        self._free: list[mmap] = []
         self._taken = 0
         self._count: int | None = None
         self._error: BaseException | None = None
         self._closed = False
 
-    def reserve(self, number: int) -> bytearray:
-        """A buffer for that slice as soon as it is its turn. Raises Stopped when the belt has been closed."""
+    def reserve(self, number: int) -> mmap:
+        """A buffer for that slice as soon as it is its turn. Raises Stopped when the belt has been closed.
+
+        Buffers are mapped, not allocated, so that memory comes only with the bytes: most images are small.
+        """
         with self._changed:
             while not self._closed and number >= self._taken + self._window_slices:
                 self._changed.wait()
             if self._closed:
                 raise Stopped
-            return self._free.pop() if self._free else bytearray(self._slice_bytes)
+            return self._free.pop() if self._free else mmap(-1, self._slice_bytes)
 
-    def put(self, number: int, buffer: bytearray, offset: int, length: int) -> None:
+    def put(self, number: int, buffer: mmap, offset: int, length: int) -> None:
         """The buffer holds `length` bytes of the source at `offset`."""
         with self._changed:
             self._filled[number] = (buffer, offset, memoryview(buffer)[:length])
@@ -73,7 +77,7 @@ class Belt:
             self._closed = True
             self._changed.notify_all()
 
-    def _next(self) -> tuple[bytearray, int, memoryview] | None:
+    def _next(self) -> tuple[mmap, int, memoryview] | None:
         with self._changed:
             while True:
                 if self._error:

@@ -144,7 +144,8 @@ class HttpSource:
             reader.abort()
         self._stream_reader.abort()
         for thread in self._threads:
-            thread.join(JOIN_S)
+            if thread.is_alive():
+                thread.join(JOIN_S)
 
     def _start(self, work: Sequence[Callable[[], None]]) -> None:
         self._belt = Belt()

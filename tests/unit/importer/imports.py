@@ -27,6 +27,6 @@ def imported(
     return run(job(url, out, **settings), progress or Progress(), environment or {})
 
 
-def onto_device(url: str, device: str, **settings: Any) -> Report:
-    target = {"path": device, "volume_mode": "Block", "size_bytes": 0, **settings}
-    return run(Job(Source("http", url), Target(**target)), Progress(), {})
+def onto_device(url: str, device: str, *, preallocate: bool = False, **source: Any) -> Report:
+    target = Target(device, "Block", 0, preallocate=preallocate)
+    return run(Job(Source("http", url, **source), target), Progress(), {})

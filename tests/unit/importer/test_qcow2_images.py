@@ -68,21 +68,23 @@ IMAGES: dict[str, Make] = {
 @pytest.fixture(scope="module")
 def raw(web: WebServer) -> Path:
     """Large enough for several tables of small clusters, and ending within a cluster."""
-    return disk(web.files / "source.raw", 9 * MIB + 512)
+    return disk(web.files / "source.raw", 5 * MIB + 512)
 
 
-@pytest.mark.parametrize("way", ["", "stream/"], ids=["by range", "as a stream"])
 @pytest.mark.parametrize("name", IMAGES)
-def test_the_disk_is_what_qemu_reads(name: str, way: str, web: WebServer, raw: Path, out: Path) -> None:
+def test_the_disk_is_what_qemu_reads(name: str, web: WebServer, raw: Path, out: Path) -> None:
     path = web.files / f"{name.replace(' ', '-')}.qcow2"
-    if not path.exists():
-        IMAGES[name](raw, path)
-    report = imported(web.url(path, way), out)
-    assert (report.message, report.format) == ("Import Complete", "qcow2")
+    IMAGES[name](raw, path)
+    by_range = imported(web.url(path), out)
+    assert (by_range.message, by_range.format) == ("Import Complete", "qcow2")
     assert identical(path, out)
+    disk_by_range = out.read_bytes()
+    as_stream = imported(web.url(path, "stream/"), out)
+    assert (as_stream.message, as_stream.format) == ("Import Complete", "qcow2")
+    assert out.read_bytes() == disk_by_range
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("options", [(), ("extended_l2=on", "cluster_size=16k"), ("cluster_size=512",)], ids=str)
 def test_what_guests_leave(seed: int, options: tuple[str, ...], web: WebServer, out: Path) -> None:
     path = web.files / f"guest-{seed}-{hash(options)}.qcow2"

@@ -21,16 +21,19 @@ from tests.unit.importer.webserver import WebServer
 
 @pytest.fixture(scope="module")
 def raw(web: WebServer) -> Path:
-    """20 MiB, mostly empty."""
+    """6 MiB, half of them empty."""
     path = web.files / "sparse.raw"
     disk(path, 3 * MIB)
-    os.truncate(path, 20 * MIB)
+    os.truncate(path, 6 * MIB)
     return path
 
 
 @pytest.fixture(scope="module")
 def image(web: WebServer, raw: Path) -> Path:
     return qcow2(raw, web.files / "sparse.qcow2")
+
+
+DEVICE_BYTES = 8 * MIB
 
 
 def allocated(path: Path) -> int:
@@ -44,7 +47,7 @@ def test_a_file_is_sparse_and_for_the_group(
 ) -> None:
     path = raw if form == "raw" else image
     report = imported(web.url(path, way), out)
-    assert report.virtual_size_bytes == out.stat().st_size == 20 * MIB
+    assert report.virtual_size_bytes == out.stat().st_size == 6 * MIB
     assert report.written_bytes <= 3 * MIB
     assert allocated(out) <= 3 * MIB
     assert out.stat().st_mode & 0o777 == 0o660
@@ -54,9 +57,9 @@ def test_a_file_is_sparse_and_for_the_group(
 @pytest.mark.parametrize("form", ["raw", "qcow2"])
 def test_a_preallocated_file_has_all_its_storage(form: str, web: WebServer, raw: Path, image: Path, out: Path) -> None:
     path = raw if form == "raw" else image
-    report = imported(web.url(path), out, target={"preallocate": True, "size_bytes": 25 * MIB})
+    report = imported(web.url(path), out, target={"preallocate": True, "size_bytes": 11 * MIB})
     assert report.preallocation_applied
-    assert allocated(out) >= out.stat().st_size == 25 * MIB
+    assert allocated(out) >= out.stat().st_size == 11 * MIB
     assert out.read_bytes() == raw.read_bytes() + bytes(5 * MIB)
 
 
@@ -67,9 +70,9 @@ def test_preallocation_by_hand(packed: bool, web: WebServer, raw: Path, tmp_path
     path = squeezed(raw, "gzip", "-1") if packed else raw
     with mounted("ramfs", tmp_path / "ram") as ram:
         out = ram / "disk.img"
-        report = imported(web.url(path), out, target={"preallocate": True, "size_bytes": 24 * MIB})
+        report = imported(web.url(path), out, target={"preallocate": True, "size_bytes": 10 * MIB})
         assert report.preallocation_applied
-        assert report.written_bytes == out.stat().st_size == 24 * MIB
+        assert report.written_bytes == out.stat().st_size == 10 * MIB
         assert out.read_bytes() == raw.read_bytes() + bytes(4 * MIB)
 
 
@@ -77,12 +80,12 @@ def test_preallocation_by_hand(packed: bool, web: WebServer, raw: Path, tmp_path
     ("virtual", "requested", "overhead", "size"),
     [
         # image   asked for   overhead   disk
-        (20 * MIB, 0, "0.06", 20 * MIB),
-        (20 * MIB, 20 * MIB, "0", 20 * MIB),
-        (20 * MIB, 100 * MIB, "0", 100 * MIB),
-        (20 * MIB, 100 * MIB, "0.06", 94 * MIB),
-        (20 * MIB, 21 * MIB, "0.06", 20 * MIB),
-        (20 * MIB, 20 * MIB, "0.06", 20 * MIB),
+        (6 * MIB, 0, "0.06", 6 * MIB),
+        (6 * MIB, 6 * MIB, "0", 6 * MIB),
+        (6 * MIB, 100 * MIB, "0", 100 * MIB),
+        (6 * MIB, 100 * MIB, "0.06", 94 * MIB),
+        (6 * MIB, 7 * MIB, "0.06", 6 * MIB),
+        (6 * MIB, 6 * MIB, "0.06", 6 * MIB),
     ],
 )
 def test_size_of_the_disk(
@@ -95,10 +98,10 @@ def test_size_of_the_disk(
 
 
 def test_an_image_larger_than_asked_for(web: WebServer, image: Path, out: Path) -> None:
-    report = imported(web.url(image), out, target={"size_bytes": 10 * MIB})
+    report = imported(web.url(image), out, target={"size_bytes": 3 * MIB})
     assert report.message == (
-        "Unable to process data: Unable to convert source data to target format: virtual image size 20971520 is larger "
-        "than the reported available storage 10485760. A larger PVC is required"
+        "Unable to process data: Unable to convert source data to target format: virtual image size 6291456 is larger "
+        "than the reported available storage 3145728. A larger PVC is required"
     )
     assert report.error == "permanent"
     assert not out.exists()
@@ -106,7 +109,7 @@ def test_an_image_larger_than_asked_for(web: WebServer, image: Path, out: Path) 
 
 def test_what_was_there_before_is_replaced(web: WebServer, raw: Path, image: Path, out: Path) -> None:
     """A file of an earlier attempt, larger and full of something else."""
-    out.write_bytes(b"\xff" * 30 * MIB)
+    out.write_bytes(b"\xff" * 9 * MIB)
     assert imported(web.url(image), out).succeeded
     assert out.read_bytes() == raw.read_bytes()
 
@@ -120,9 +123,9 @@ def test_a_source_that_cannot_be_read_leaves_what_was_there(web: WebServer, out:
 @needs_root
 def test_an_image_larger_than_the_free_space(web: WebServer, image: Path, tmp_path: Path) -> None:
     with mounted("tmpfs", tmp_path / "volume", "size=24m") as volume:
-        (volume / "other").write_bytes(bytes(8 * MIB))
+        (volume / "other").write_bytes(bytes(20 * MIB))
         message = imported(web.url(image), volume / "disk.img", target={"size_bytes": 24 * MIB}).message
-    assert f"larger than the reported available storage {16 * MIB}" in message
+    assert f"larger than the reported available storage {4 * MIB}" in message
 
 
 @needs_root
@@ -152,7 +155,7 @@ def test_no_volume(web: WebServer, image: Path, tmp_path: Path) -> None:
 def dirty(tmp_path: Path) -> Path:
     """Backing of a device that somebody has used: no byte of it is zero."""
     path = tmp_path / "device.img"
-    path.write_bytes(b"\xa5" * 32 * MIB)
+    path.write_bytes(b"\xa5" * DEVICE_BYTES)
     return path
 
 
@@ -163,7 +166,7 @@ def test_a_used_device(form: str, way: str, web: WebServer, raw: Path, image: Pa
     with loop_device(dirty) as device:
         report = onto_device(web.url(raw if form == "raw" else image, way), device)
     assert report.message == "Import Complete"
-    assert dirty.read_bytes()[: 20 * MIB] == raw.read_bytes()
+    assert dirty.read_bytes()[: 6 * MIB] == raw.read_bytes()
     assert report.written_bytes <= 3 * MIB
     assert allocated(dirty) <= 4 * MIB
 
@@ -176,7 +179,7 @@ def test_a_used_device_that_cannot_zero_by_itself(
     """Files of ramfs cannot have holes, so neither can a loop device on one."""
     with mounted("ramfs", tmp_path / "ram") as ram:
         backing = ram / "device"
-        backing.write_bytes(b"\xa5" * 32 * MIB)
+        backing.write_bytes(b"\xa5" * DEVICE_BYTES)
         with loop_device(backing) as device:
             fd = os.open(device, os.O_RDWR)
             with pytest.raises(OSError, match="not supported"):
@@ -184,7 +187,7 @@ def test_a_used_device_that_cannot_zero_by_itself(
             os.close(fd)
             report = onto_device(web.url(raw if form == "raw" else image), device)
         assert report.message == "Import Complete"
-        assert backing.read_bytes() == raw.read_bytes() + b"\xa5" * 12 * MIB
+        assert backing.read_bytes() == raw.read_bytes() + b"\xa5" * (DEVICE_BYTES - 6 * MIB)
 
 
 @needs_root
@@ -193,18 +196,18 @@ def test_a_preallocated_device(form: str, web: WebServer, raw: Path, image: Path
     with loop_device(dirty) as device:
         report = onto_device(web.url(raw if form == "raw" else image), device, preallocate=True)
     assert report.preallocation_applied
-    assert dirty.read_bytes() == raw.read_bytes() + b"\xa5" * 12 * MIB
-    assert report.written_bytes == 20 * MIB
+    assert dirty.read_bytes() == raw.read_bytes() + b"\xa5" * (DEVICE_BYTES - 6 * MIB)
+    assert report.written_bytes == 6 * MIB
 
 
 @needs_root
 def test_a_device_that_is_too_small(web: WebServer, image: Path, tmp_path: Path) -> None:
     backing = tmp_path / "small.img"
-    backing.write_bytes(b"\xa5" * 10 * MIB)
+    backing.write_bytes(b"\xa5" * 3 * MIB)
     with loop_device(backing) as device:
         report = onto_device(web.url(image), device)
-    assert "virtual image size 20971520 is larger than the reported available storage 10485760" in report.message
-    assert backing.read_bytes() == b"\xa5" * 10 * MIB
+    assert "virtual image size 6291456 is larger than the reported available storage 3145728" in report.message
+    assert backing.read_bytes() == b"\xa5" * 3 * MIB
 
 
 @needs_root
@@ -218,7 +221,7 @@ def test_a_mounted_device_is_left_alone(web: WebServer, image: Path, tmp_path: P
 @needs_root
 def test_a_failed_import_leaves_no_disk_on_a_device(web: WebServer, raw: Path, dirty: Path) -> None:
     path = web.files / "half.gz"
-    path.write_bytes(gzip.compress(b"\xeb\x63\x90" + os.urandom(12 * MIB), 1)[: 6 * MIB])
+    path.write_bytes(gzip.compress(b"\xeb\x63\x90" + os.urandom(5 * MIB), 1)[: 3 * MIB])
     with loop_device(dirty) as device:
         report = onto_device(web.url(path), device)
     assert "the gz data is broken" in report.message
@@ -240,7 +243,7 @@ def test_blank_device(preallocate: bool, dirty: Path) -> None:
     with loop_device(dirty) as device:
         report = blank(Target(device, "Block", 0, preallocate=preallocate))
     assert report.message == "Import Complete"
-    assert dirty.read_bytes() == (b"\0" if preallocate else b"\xa5") * 32 * MIB
+    assert dirty.read_bytes() == (b"\0" if preallocate else b"\xa5") * DEVICE_BYTES
 
 
 def blank(target: Target) -> Report:
