@@ -3,6 +3,7 @@
 import fcntl
 import os
 import struct
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -209,7 +210,10 @@ def test_condition_of_a_volume(driver: Driver) -> None:
     device = loop.find(driver.data / "pool" / "volumes" / f"{volume.volume_id}.img")
     assert device
     Path(f"/sys/fs/ext4/{Path(device.device).name}/trigger_fs_error").write_text("for the test")
-    assert driver.stats(volume, path).volume_condition.abnormal
+    # The kernel counts the error when its worker comes to write it down.
+    deadline = time.monotonic() + 10
+    while not driver.stats(volume, path).volume_condition.abnormal:
+        assert time.monotonic() < deadline
 
 
 def test_volumes_are_on_their_node_only(driver: Driver) -> None:
