@@ -120,7 +120,7 @@ def installed(control_plane: ControlPlane) -> Iterator[ControlPlane]:
         ("no", "get", "secrets", NAMESPACE),
         ("no", "get", "secrets", "anyone"),
         ("no", "create", "pods/exec", "anyone"),
-        ("no", "patch", "pods", "anyone"),
+        ("yes", "patch", "pods", "anyone"),
         ("no", "create", "datavolumes.cdi.kubevirt.io", "anyone"),
         ("no", "delete", "datavolumes.cdi.kubevirt.io", "anyone"),
         ("no", "delete", "persistentvolumes", ""),
