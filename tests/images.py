@@ -92,9 +92,9 @@ def with_snapshots(raw: Path, path: Path) -> Path:
 
 def grown(raw: Path, path: Path) -> Path:
     """A small table first, then the disk grows so much that the L1 table moves behind the data."""
-    qcow2(raw, path, "cluster_size=4k")
-    qemu_img("resize", "-q", path, "6G")
-    qemu_io(path, "write -P 9 5G 64k")
+    qcow2(raw, path, "cluster_size=1k")
+    qemu_img("resize", "-q", path, "64M")
+    qemu_io(path, "write -P 9 50M 64k")
     return path
 
 
