@@ -91,7 +91,7 @@ def make_certificate(home: Path) -> None:
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
          "-keyout", home / "tls.key", "-out", home / "tls.crt", "-subj", "/CN=images",
-         "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+         "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:images.example"],
         check=True, capture_output=True,
     )  # fmt: skip
     (home / "trust").mkdir()
