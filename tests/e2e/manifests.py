@@ -51,13 +51,13 @@ def quota(name: str, **hard: str) -> Object:
 
 
 def service(name: str, address: str, port: int) -> list[Object]:
-    """A name in the cluster's DNS for a server outside of it."""
+    """A name in the cluster's DNS, with port 80, for a server that is somewhere else."""
     return [
         {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": name},
-            "spec": {"ports": [{"name": "http", "port": port}]},
+            "spec": {"ports": [{"name": "http", "port": 80, "targetPort": port}]},
         },
         {
             "apiVersion": "discovery.k8s.io/v1",

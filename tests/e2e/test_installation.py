@@ -156,7 +156,7 @@ def test_uninstall_and_install(installation: Installation, namespace: Kubectl, s
     assert_imports(namespace, server, "stays")
     before = namespace.get("dv", "stays")
     try:
-        helm(kubeconfig, "uninstall", RELEASE, "--wait", "--timeout=60s")
+        helm(kubeconfig, "uninstall", RELEASE, "--wait", "--cascade=foreground", "--timeout=60s")
         kinds = "deployments,replicasets,pods,services,serviceaccounts,roles,rolebindings,poddisruptionbudgets,leases"
         left = [f"{obj['kind']}/{obj['metadata']['name']}" for obj in installation.own.items(kinds)]
         assert left == ["ServiceAccount/default"]

@@ -48,13 +48,19 @@ class WebServer:
         return str(pods[0]["status"]["podIP"])
 
     def put(self, path: str, content: bytes | Path) -> None:
-        body = content if isinstance(content, bytes) else content.read_bytes()
+        self._ask("PUT", path, content if isinstance(content, bytes) else content.read_bytes(), allowed=(201, 204))
+
+    def delete(self, path: str) -> None:
+        """Nothing is there afterwards, whatever was before."""
+        self._ask("DELETE", path, b"", allowed=(204, 404))
+
+    def _ask(self, method: str, path: str, body: bytes, allowed: tuple[int, ...]) -> None:
         with forwarded(self.kubectl, "service/images", 80) as port:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            connection.request("PUT", f"/{path}", body)
+            connection.request(method, f"/{path}", body)
             status = connection.getresponse().status
             connection.close()
-        assert status in (201, 204), f"PUT {path}: {status}"
+        assert status in allowed, f"{method} {path}: {status}"
 
 
 def start(kubectl: Kubectl, image: str) -> WebServer:
