@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -47,6 +48,8 @@ def container(*settings: str) -> dict[str, Any]:
         ("images.pullPolicy=Sometimes", "pullPolicy"),
         ("crds.keep=maybe", "keep"),
         ("config.featureGates=HonorWaitForFirstConsumer", "featureGates"),
+        ("config.filesystemOverhead.global=6%", "global"),
+        ("config.prealocation=true", "prealocation"),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_it(setting: str, words: str) -> None:
@@ -90,6 +93,19 @@ def test_every_pod_is_restricted() -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def test_the_settings_are_those_of_the_kind() -> None:
+    schema = json.loads((render.CHART / "values.schema.json").read_text())
+    kind = yaml.safe_load((render.CHART / "files" / "crds" / "cdi.kubevirt.io_cdiconfigs.yaml").read_text())
+    spec = kind["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert sorted(schema["properties"]["config"]["properties"]) == sorted(spec)
+
+
+def test_the_plain_manifests_apply(control_plane: ControlPlane) -> None:
+    control_plane.kubectl("create", "namespace", "cdi")
+    command = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", f"--filename={render.PLAIN}")
+    assert "deployment.apps/cdi-deployment serverside-applied" in control_plane.kubectl(*command)
 
 
 @pytest.fixture(scope="module")
