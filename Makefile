@@ -32,17 +32,17 @@ manifests: venv ## render the chart to manifests/cdi.yaml
 generate: venv ## write crds/ from the models in cdi_operator/api
 	@$(RUN) cdi_operator.api.generate
 
-test: venv ## unit, API and end-to-end tests
-	@$(RUN) tests.tiers unit api e2e
+test: venv ## unit, API and end-to-end tests (ARGS: further arguments of pytest)
+	@$(RUN) tests.tiers unit api e2e $(ARGS)
 
 test-unit: venv ## the tests without I/O: seconds
-	@$(RUN) tests.tiers unit
+	@$(RUN) tests.tiers unit $(ARGS)
 
 test-api: venv ## against a real API server: a minute
-	@$(RUN) tests.tiers api
+	@$(RUN) tests.tiers api $(ARGS)
 
 test-e2e: venv ## against the whole cluster
-	@$(RUN) tests.tiers e2e
+	@$(RUN) tests.tiers e2e $(ARGS)
 
 bench-control: install ## how long a DataVolume takes, stage by stage, and what the controller pays for it
 	@$(RUN) bench.control
