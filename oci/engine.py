@@ -1,12 +1,13 @@
 """The programs that can build a Containerfile, and how each is told the same thing.
 
-Docker and podman pull the Debian base as usual. buildah needs no running engine and no registry: where the base is not
-there yet, mmdebstrap makes it from Debian's own packages.
+buildah needs no running engine and no registry: where the Debian base is not there yet, mmdebstrap makes it from
+Debian's own packages. Docker and podman pull it as usual.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -27,24 +28,19 @@ NEEDED = ("buildah", "mmdebstrap")
 class Engine:
     """How to build and how to save with one program."""
 
-    name: str
     build: tuple[str, ...]
     save: Callable[[str, Path], tuple[str, ...]]
     """(reference, archive) -> command"""
     forget: tuple[str, ...]
 
 
-DOCKER = Engine(
-    "docker", ("docker", "build"), lambda ref, path: ("docker", "save", "-o", str(path), ref), ("docker", "rmi")
-)
+DOCKER = Engine(("docker", "build"), lambda ref, path: ("docker", "save", "-o", str(path), ref), ("docker", "rmi"))
 PODMAN = Engine(
-    "podman",
     ("podman", "build"),
     lambda ref, path: ("podman", "save", "--format", "oci-archive", "-o", str(path), ref),
     ("podman", "rmi"),
 )
 BUILDAH = Engine(
-    "buildah",
     ("buildah", "build", "--layers", "--isolation", "chroot", "--network", "host", "--pull=never"),
     lambda ref, path: ("buildah", "push", ref, f"oci-archive:{path}:{ref}"),
     ("buildah", "rmi"),
@@ -52,16 +48,16 @@ BUILDAH = Engine(
 
 
 def choose() -> Engine:
-    """Docker or podman where one answers, else buildah, which is installed on Debian when it is missing."""
+    """buildah where it is or can be installed, since it needs nothing else; otherwise docker or podman."""
+    missing = [tool for tool in NEEDED if not shutil.which(tool)]
+    if not missing or (os.geteuid() == 0 and shutil.which("apt-get")):
+        install_packages(missing)
+        return BUILDAH
     if succeeds(["docker", "info"]):
         return DOCKER
     if succeeds(["podman", "info"]):
         return PODMAN
-    missing = [tool for tool in NEEDED if not succeeds([tool, "--version"])]
-    if missing and os.geteuid() != 0:
-        raise DevclusterError(f"to build images, start docker or podman, or as root: apt install {' '.join(missing)}")
-    install_packages(missing)
-    return BUILDAH
+    raise DevclusterError(f"to build images, start docker or podman, or as root: apt install {' '.join(missing)}")
 
 
 def build(engine: Engine, containerfile: str, reference: str, archive: Path, told: Callable[[str], None]) -> None:
