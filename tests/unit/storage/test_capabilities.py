@@ -38,7 +38,7 @@ def test_every_row_can_be_reached(key):
     assert key in {capabilities_of(provisioner, parameters).key for parameters in candidates}
 
 
-_PARAMETERS = {}
+_PARAMETERS: dict[str, list[dict[str, str]]] = {}
 for _case in VECTORS["storageClassCases"]:
     _PARAMETERS.setdefault(_case["Provisioner"], []).append(_case["Params"])
 _PROVISIONERS = {
