@@ -31,9 +31,10 @@ from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.errors import ApiError
 from cdi_operator.flows.actions import Ref
 from demo import server
-from demo.kubectl import Kubectl
+from demo.install import CONTROLLER_PODS, NAMESPACE
 from devcluster import choose
 from devcluster.errors import DevclusterError
+from devcluster.kubectl import Kubectl
 
 TIMEOUT_S = 120.0
 MIB = 1 << 20
@@ -52,8 +53,7 @@ class Cost:
 def cost(kubectl: Kubectl, install: str) -> Cost:
     """From the metrics of every controller pod: a standby asks for nothing but its lease."""
     requests, memory = 0.0, 0.0
-    found = kubectl.get("pods", f"--namespace={install}", "--selector=cdi.kubevirt.io=cdi-deployment") or {"items": []}
-    for pod in found["items"]:
+    for pod in kubectl.within(install).items("pods", CONTROLLER_PODS):
         text = kubectl(
             "get", "--raw", f"/api/v1/namespaces/{install}/pods/{pod['metadata']['name']}:8444/proxy/metrics"
         )
@@ -132,8 +132,7 @@ def small_image(kubectl: Kubectl) -> str:
             disk.write(random.Random(0).randbytes(20_000_000))
             disk.truncate(64 << 20)
         subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, image], check=True)
-        server.start(kubectl)
-        return server.put(kubectl, image, "bench-small.qcow2")
+        return server.start(kubectl).put("bench-small.qcow2", image)
 
 
 async def measure(options: argparse.Namespace, kubectl: Kubectl, url: str) -> None:
@@ -183,12 +182,14 @@ def main() -> int:
     parser.add_argument(
         "--kubeconfig", default=os.environ.get("KUBECONFIG"), help="default: $KUBECONFIG, else devcluster's"
     )
-    parser.add_argument("--install-namespace", default="cdi", help="where the chart is installed (default %(default)s)")
+    parser.add_argument(
+        "--install-namespace", default=NAMESPACE, help="where the chart is installed (default %(default)s)"
+    )
     parser.add_argument("--repeat", type=int, default=10, help="DataVolumes of each kind, one by one")
     parser.add_argument("--crowd", type=int, default=30, help="DataVolumes applied at once")
     options = parser.parse_args()
     try:
-        kubectl = Kubectl(options.kubeconfig or choose.cluster(False).kubeconfig())
+        kubectl = Kubectl(options.kubeconfig or choose.cluster().kubeconfig())
         asyncio.run(measure(options, kubectl, small_image(kubectl)))
     except (ApiError, DevclusterError) as error:
         print(f"error: {error}", file=sys.stderr)

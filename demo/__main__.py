@@ -19,14 +19,14 @@ from bench.stopwatch import STAGES
 from demo import disk, server, verify
 from demo.follow import Import, follow
 from demo.install import install
-from demo.kubectl import Kubectl
 from demo.panel import showing
 from demo.stages import Stages
 from demo.verify import Boot
 from devcluster.errors import DevclusterError
+from devcluster.kubectl import Kubectl
+from devcluster.layout import CHECKOUT
 from devcluster.prerequisites import install_packages
 
-CHECKOUT = Path(__file__).parent.parent
 MANIFEST = "manifests/examples/import-http.yaml"
 NAMESPACE = "default"
 NAME = "debian"
@@ -56,22 +56,23 @@ def tell(stages: Stages) -> None:
     with stages.stage("Debian image made") as told:
         image = disk.ensure(told)
     with stages.stage("image served by nginx") as told:
-        server.start(kubectl)
+        images = server.start(kubectl)
         told(f"uploading {image.stat().st_size / 1e6:.0f} MB")
-        server.put(kubectl, image, IMAGE)
-    done = import_image(stages, kubectl)
-    mode, boot = judge(stages, kubectl, image)
+        images.put(IMAGE, image)
+    inside = kubectl.within(NAMESPACE)
+    done = import_image(stages, inside)
+    mode, boot = judge(stages, inside, image)
     conclude(stages, done, mode, boot)
 
 
 def import_image(stages: Stages, kubectl: Kubectl) -> Import:
-    if kubectl.get("--namespace", NAMESPACE, "datavolume", NAME):
+    if kubectl.find("datavolume", NAME):
         with stages.stage("earlier import deleted"):
-            kubectl("--namespace", NAMESPACE, "delete", f"datavolume/{NAME}", "--wait")
-            kubectl("--namespace", NAMESPACE, "wait", "--for=delete", f"persistentvolumeclaim/{NAME}", "--timeout=60s")
+            kubectl.delete(f"datavolume/{NAME}")
+            kubectl.wait(f"persistentvolumeclaim/{NAME}", "delete")
     stages.console.print(f"\n[bold]$ kubectl apply -f {MANIFEST}[/]")
     with showing(stages.console) as shown:
-        done = asyncio.run(follow(kubectl, NAMESPACE, NAME, CHECKOUT / MANIFEST, shown))
+        done = asyncio.run(follow(kubectl, NAME, CHECKOUT / MANIFEST, shown))
     spent = done.run.spent()
     for stage in STAGES:
         stages.took_s[f"  import: {stage}"] = spent[stage]
@@ -79,11 +80,11 @@ def import_image(stages: Stages, kubectl: Kubectl) -> Import:
 
 
 def judge(stages: Stages, kubectl: Kubectl, image: Path) -> tuple[str, Boot]:
-    claim = kubectl.get("--namespace", NAMESPACE, "persistentvolumeclaim", NAME)
+    claim = kubectl.find("persistentvolumeclaim", NAME)
     if claim is None:
         raise DevclusterError(f"DataVolume {NAME} is Succeeded, but there is no claim {NAME}")
     mode = claim["spec"]["volumeMode"]
-    with verify.exported(kubectl, NAMESPACE, NAME, mode) as address:
+    with verify.exported(kubectl, NAME, mode) as address:
         with stages.stage("every byte compared"):
             verify.compare(image, address)
         with stages.stage("booted from the volume") as told:

@@ -17,8 +17,8 @@ from typing import Any
 from bench.stopwatch import STAGES, Run, Stopwatch
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
-from demo.kubectl import Kubectl
 from devcluster.errors import DevclusterError
+from devcluster.kubectl import Kubectl
 from importer_image.job import Report
 
 KINDS = ("DataVolume", "PersistentVolumeClaim", "Pod")
@@ -56,9 +56,7 @@ class Import:
         return DOING[min(reached + 1, len(DOING) - 1)]
 
 
-async def follow(
-    kubectl: Kubectl, namespace: str, name: str, manifest: Path, shown: Callable[[Import], None]
-) -> Import:
+async def follow(kubectl: Kubectl, name: str, manifest: Path, shown: Callable[[Import], None]) -> Import:
     """Apply the manifest of DataVolume `name`, then show every change until it is Succeeded.
 
     Raises DevclusterError when that takes longer than TIMEOUT_S, with the reason that the DataVolume gives.
@@ -66,13 +64,13 @@ async def follow(
     state = Import(Run(name, time.monotonic()))
     pods: set[str] = set()
     async with Client(await Access.load(kubectl.kubeconfig)) as client:
-        watch = Stopwatch(client, namespace)
+        watch = Stopwatch(client, kubectl.namespace)
         watch.runs[name] = state.run
         tasks = [asyncio.create_task(_watch(client, kind, watch, state, pods, shown)) for kind in KINDS]
-        tasks.append(asyncio.create_task(_ask_worker(kubectl, namespace, state, pods, shown)))
+        tasks.append(asyncio.create_task(_ask_worker(kubectl, state, pods, shown)))
         try:
             state.run.asked_at = time.monotonic()
-            await asyncio.to_thread(kubectl, "--namespace", namespace, "apply", "--filename", manifest)
+            await asyncio.to_thread(kubectl, "apply", "--filename", manifest)
             done = asyncio.create_task(state.run.done.wait())
             await asyncio.wait([done, *tasks], timeout=TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
             if not done.done():
@@ -123,13 +121,11 @@ def _report(pod: Mapping[str, Any]) -> Report | None:
     return None
 
 
-async def _ask_worker(
-    kubectl: Kubectl, namespace: str, state: Import, pods: set[str], shown: Callable[[Import], None]
-) -> None:
+async def _ask_worker(kubectl: Kubectl, state: Import, pods: set[str], shown: Callable[[Import], None]) -> None:
     while True:
         await asyncio.sleep(ASK_WORKER_EVERY_S)
         for pod in tuple(pods):
-            path = f"/api/v1/namespaces/{namespace}/pods/https:{pod}:8443/proxy/metrics"
+            path = f"/api/v1/namespaces/{kubectl.namespace}/pods/https:{pod}:8443/proxy/metrics"
             try:
                 text = await asyncio.to_thread(kubectl, "get", "--raw", path)
             except DevclusterError:

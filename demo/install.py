@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
-from demo.kubectl import Kubectl
 from demo.stages import Stages, Told
 from devcluster import choose
 from devcluster.errors import DevclusterError
+from devcluster.kubectl import Kubectl
+from devcluster.layout import CHECKOUT
 from oci.build import ensure
 from oci.recipes import IMPORTER, OPERATOR, RECIPES
 
-CHART = Path(__file__).parent.parent / "manifests" / "chart"
+CHART = CHECKOUT / "manifests" / "chart"
 NAMESPACE = "cdi"
 RELEASE = "cdi"
+CONTROLLER = "deployment/cdi-deployment"
+CONTROLLER_PODS = "--selector=cdi.kubevirt.io=cdi-deployment"
 TIMEOUT = "180s"
 NAMESPACE_MANIFEST = f"""\
 apiVersion: v1
@@ -33,7 +35,7 @@ metadata:
 
 def install(stages: Stages, settings: list[str]) -> Kubectl:
     """Bring everything up; `settings` are values of the chart, as for helm's --set. Raises DevclusterError."""
-    cluster = choose.cluster(embedded=False)
+    cluster = choose.cluster()
     with stages.loud("cluster up"):
         cluster.up()
     kubectl = Kubectl(cluster.kubeconfig())
@@ -52,14 +54,14 @@ def _helm(kubectl: Kubectl, told: Told, settings: list[str]) -> None:
     kubectl("apply", "--server-side", "--filename=-", stdin=NAMESPACE_MANIFEST)
     tags = [f"images.operator.tag={OPERATOR.tag}", f"images.importer.tag={IMPORTER.tag}"]
     values = [f"--set={setting}" for setting in (*tags, *settings)]
+    inside = kubectl.within(NAMESPACE)
     told("helm upgrade --install")
-    kubectl.helm("upgrade", "--install", RELEASE, CHART, f"--namespace={NAMESPACE}", *values)
+    inside.helm("upgrade", "--install", RELEASE, CHART, *values)
     told("waiting for both replicas")
     try:
-        kubectl("--namespace", NAMESPACE, "rollout", "status", "deployment/cdi-deployment", f"--timeout={TIMEOUT}")
+        inside("rollout", "status", CONTROLLER, f"--timeout={TIMEOUT}")
     except DevclusterError as error:
-        of_controller = ("--namespace", NAMESPACE, "--selector=cdi.kubevirt.io=cdi-deployment")
-        pods, logs = kubectl("get", "pods", *of_controller), kubectl("logs", "--tail=20", "--prefix", *of_controller)
+        pods, logs = inside("get", "pods", CONTROLLER_PODS), inside("logs", "--tail=20", "--prefix", CONTROLLER_PODS)
         raise DevclusterError(f"the controller does not get ready:\n{pods}\n{logs}") from error
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 
 from demo.install import NAMESPACE
-from demo.kubectl import Kubectl
 from devcluster import choose
 from devcluster.errors import DevclusterError
+from devcluster.kubectl import Kubectl
 
 
 def main() -> int:
     try:
-        cluster = choose.cluster(embedded=False)
+        cluster = choose.cluster()
         if not cluster.status():
             return 1
         kubectl = Kubectl(cluster.kubeconfig())
         print(f"\nnamespace {NAMESPACE}:")
-        print(kubectl("--namespace", NAMESPACE, "get", "deployments,pods") or "  nothing: `make install`", end="")
-        if kubectl.get("customresourcedefinition", "datavolumes.cdi.kubevirt.io"):
+        print(kubectl.within(NAMESPACE)("get", "deployments,pods") or "  nothing: `make install`", end="")
+        if kubectl.find("customresourcedefinition", "datavolumes.cdi.kubevirt.io"):
             print("\nDataVolumes:")
             print(kubectl("get", "datavolumes", "--all-namespaces") or "  none: `make run`", end="")
     except DevclusterError as error:

@@ -15,12 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from demo.kubectl import Kubectl
 from devcluster.errors import DevclusterError
+from devcluster.kubectl import Kubectl, Object
 from devcluster.prerequisites import install_packages
 from devcluster.shell import run, succeeds
 from oci.recipes import TESTSERVER
@@ -33,18 +30,17 @@ BOOT_TIMEOUT_S = {"kvm": 60.0, "tcg": 300.0}
 
 
 @contextmanager
-def exported(kubectl: Kubectl, namespace: str, claim: str, mode: str) -> Iterator[str]:
+def exported(kubectl: Kubectl, claim: str, mode: str) -> Iterator[str]:
     """The NBD address, on this machine, of the disk on a claim while the context lasts."""
-    pod = _exporter(namespace, claim, mode)
-    name = pod["metadata"]["name"]
-    kubectl("--namespace", namespace, "delete", "pod", name, "--ignore-not-found", "--wait")
-    kubectl("apply", "--filename=-", stdin=yaml.safe_dump(pod))
+    pod = f"pod/export-{claim}"
+    kubectl.delete(pod)
+    kubectl.apply(_exporter(claim, mode))
     try:
-        kubectl("--namespace", namespace, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
-        with kubectl.forward(namespace, f"pod/{name}", NBD_PORT) as port:
+        kubectl.wait(pod, "condition=Ready")
+        with kubectl.forward(pod, NBD_PORT) as port:
             yield f"nbd://127.0.0.1:{port}"
     finally:
-        kubectl("--namespace", namespace, "delete", "pod", name, "--wait=false")
+        kubectl.delete(pod, "--wait=false")
 
 
 def compare(source: Path, address: str) -> None:
@@ -116,7 +112,7 @@ def readable(console: bytes) -> str:
     return re.sub(r"[\r\n]+", "\n", text)
 
 
-def _exporter(namespace: str, claim: str, mode: str) -> dict[str, Any]:
+def _exporter(claim: str, mode: str) -> Object:
     disk = "/data/disk.img" if mode == "Filesystem" else "/dev/disk"
     volume = {"name": "disk", "persistentVolumeClaim": {"claimName": claim}}
     mounted = {"volumeMounts": [{"name": "disk", "mountPath": "/data"}]}
@@ -124,7 +120,7 @@ def _exporter(namespace: str, claim: str, mode: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": f"export-{claim}", "namespace": namespace},
+        "metadata": {"name": f"export-{claim}"},
         "spec": {
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": 0,

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.command == "restart":
             Embedded().restart(args.component, signal.SIGKILL if args.kill else signal.SIGTERM)
             return 0
-        return _ask(choose.cluster(args.embedded), args)
+        return _ask(choose.cluster(embedded=args.embedded), args)
     except DevclusterError as error:
         print(f"devcluster: {error}", file=sys.stderr)
         return 1

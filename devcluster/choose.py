@@ -53,7 +53,7 @@ def decide(seen: Seen) -> str:
     return "embedded"
 
 
-def cluster(embedded: bool) -> Cluster:
+def cluster(*, embedded: bool = False) -> Cluster:
     """The cluster that a command is about; `embedded`: the user said which."""
     if embedded:
         return Embedded()

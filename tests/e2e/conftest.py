@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from oci import recipes
+from demo.server import WebServer
+from devcluster.kubectl import Kubectl
 from tests.e2e import namespaces, sources, webserver
 from tests.e2e.installation import Installation, install
-from tests.e2e.kubectl import Kubectl
 from tests.e2e.sources import Image
-from tests.e2e.webserver import WebServer
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +40,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Image]:
 @pytest.fixture(scope="session")
 def server(installation: Installation, images: Mapping[str, Image]) -> WebServer:
     """Serves all images under their names."""
-    started = webserver.start(installation.kubectl, recipes.TESTSERVER.reference)
+    started = webserver.start(installation.kubectl)
     for image in images.values():
         started.put(image.name, image.path)
     return started

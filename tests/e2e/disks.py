@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from devcluster.kubectl import Kubectl
 from tests.e2e import manifests
-from tests.e2e.kubectl import Kubectl
 
 # Runs in the pod. argv: {claim: bytes of the image}. Prints one JSON document a claim.
 READER = r"""

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
+from demo.install import CONTROLLER_PODS, NAMESPACE
 from devcluster import choose
-from devcluster.binaries import program
 from devcluster.embedded import Embedded
+from devcluster.kubectl import Kubectl, Object
+from devcluster.layout import CHECKOUT
 from oci import recipes
-from tests.e2e.kubectl import Kubectl, Object
 
-CHECKOUT = Path(__file__).parents[2]
-NAMESPACE = "cdi"
-RELEASE = "cdi"
-CONTROLLER = "deployment/cdi-deployment"
-CONTROLLER_PODS = "--selector=cdi.kubevirt.io=cdi-deployment"
 TAKEOVER_S = 15
 """How long the cluster may be without a leader."""
 LEASE = "cdi-controller-leader-election-helper"
@@ -58,19 +52,10 @@ def holder(lease: Object) -> str:
 def install() -> Installation:
     """What a developer types, and what it leaves."""
     make("install")
-    cluster = choose.cluster(False)
-    kubectl = program("kubectl") or shutil.which("kubectl")
-    assert kubectl, "devcluster has built no kubectl and none is installed"
-    return Installation(Kubectl(str(kubectl), Path(cluster.kubeconfig())), isinstance(cluster, Embedded))
+    cluster = choose.cluster()
+    return Installation(Kubectl(cluster.kubeconfig()), isinstance(cluster, Embedded))
 
 
 def make(target: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     subprocess.run(["make", "--no-print-directory", target], cwd=CHECKOUT, env=environment, check=True)
-
-
-def helm(kubeconfig: Path, *args: str) -> str:
-    argv = [str(program("helm")), "--kubeconfig", str(kubeconfig), "--namespace", NAMESPACE, *args]
-    done = subprocess.run(argv, cwd=CHECKOUT, text=True, capture_output=True)
-    assert done.returncode == 0, f"helm {' '.join(args)}: {done.stderr}"
-    return done.stdout

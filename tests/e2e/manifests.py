@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.e2e.kubectl import Object
+from devcluster.kubectl import Object
 
 CDI = "cdi.kubevirt.io/v1beta1"
 

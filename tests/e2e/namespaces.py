@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.e2e.installation import CONTROLLER_PODS, Installation
-from tests.e2e.kubectl import Kubectl, KubectlError
+from demo.install import CONTROLLER_PODS
+from devcluster.kubectl import Kubectl, KubectlError
+from tests.e2e.installation import Installation
 
 PREFIX = "e2e-"
 LABEL = "cdi.kubevirt.io/testing"
@@ -58,7 +58,7 @@ def report(installation: Installation, inside: Kubectl) -> str:
 def _look(kubectl: Kubectl, args: tuple[str, ...]) -> str:
     try:
         shown = kubectl(*args, timeout_s=20)
-    except (KubectlError, subprocess.TimeoutExpired) as error:
+    except KubectlError as error:
         shown = str(error)
     return f"$ kubectl -n {kubectl.namespace} {' '.join(args)}\n{shown}"
 

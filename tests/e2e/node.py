@@ -11,9 +11,8 @@ import subprocess
 import sys
 
 from devcluster.binaries import program
-from devcluster.layout import CONTAINERD_SOCKET, DATA
-from tests.e2e.installation import CHECKOUT
-from tests.e2e.kubectl import Object
+from devcluster.kubectl import Object
+from devcluster.layout import CHECKOUT, CONTAINERD_SOCKET, DATA
 
 
 def kill(pod: Object, number: signal.Signals = signal.SIGKILL) -> bool:
@@ -49,6 +48,7 @@ def crash(component: str) -> None:
 
 def stored_volumes() -> set[str]:
     """What the storage providers keep on this machine: the id of every volume, whether the cluster knows it or not."""
-    records = [DATA / "csi" / "volumes", DATA / "csi-noclone" / "volumes"]
-    images = {image.stem for image in (DATA / "local" / "images").iterdir()}
-    return {record.stem for pool in records for record in pool.glob("*.json")} | images
+    pools = [DATA / name / "pool" / "volumes" for name in ("csi", "csi-noclone")]
+    files = [file for place in (*pools, DATA / "local" / "images") for file in place.iterdir()]
+    assert files, f"none of {pools} has a volume: the storage keeps them somewhere else now"
+    return {file.stem for file in files}

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.e2e import disks, manifests
+from demo.server import WebServer
+from devcluster.kubectl import Kubectl, KubectlError, Object
+from tests.e2e import disks, manifests, webserver
 from tests.e2e.installation import Installation
-from tests.e2e.kubectl import Kubectl, KubectlError, Object
 from tests.e2e.sources import MIB, Image
 from tests.e2e.watch import Watch, phase, phases
-from tests.e2e.webserver import WebServer
 
 GIVEN = "40Mi"
 NEW_CLASS = "e2e-new-class"
@@ -63,17 +63,17 @@ def unknown_name(place: Place, name: str) -> Object:
 
 
 def the_name_appears(place: Place) -> None:
-    place.kubectl.apply(*manifests.service("nowhere", place.server.address, 8080))
+    place.kubectl.apply(*manifests.service("nowhere", webserver.address(place.server), 8080))
 
 
 def closed_port(place: Place, name: str) -> Object:
-    service, _ = manifests.service("shut", place.server.address, 8080)
+    service, _ = manifests.service("shut", webserver.address(place.server), 8080)
     place.kubectl.apply(service)
     return place.volume(name, place.local_url("shut"))
 
 
 def the_port_opens(place: Place) -> None:
-    place.kubectl.apply(*manifests.service("shut", place.server.address, 8080))
+    place.kubectl.apply(*manifests.service("shut", webserver.address(place.server), 8080))
 
 
 def missing_file(place: Place, name: str) -> Object:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import pytest
 
 from cdi_operator.storage.names import importer_pod_name, prime_name
-from tests.e2e import disks, manifests
+from demo.server import WebServer
+from devcluster.kubectl import Kubectl, Object
+from tests.e2e import disks, manifests, webserver
 from tests.e2e.installation import Installation
-from tests.e2e.kubectl import Kubectl, Object
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase
-from tests.e2e.webserver import WebServer
 
 STORAGE = "cdi.kubevirt.io/storage"
 IMAGE = "small.qcow2"
@@ -111,7 +111,7 @@ def test_a_pod_that_is_to_be_kept(namespace: Kubectl, server: WebServer) -> None
 
 
 def test_deleting_a_data_volume_deletes_all_of_it(namespace: Kubectl, server: WebServer) -> None:
-    source = manifests.http(server.slow_url("medium.qcow2"))
+    source = manifests.http(server.url("medium.qcow2", webserver.SLOW))
     asked = manifests.claim_spec("80Mi", storage_class="csi", mode="Filesystem", access_mode="ReadWriteOnce")
     with Watch(namespace, "datavolumes") as volumes:
         namespace.apply(manifests.data_volume("halfway", source=source, pvc=asked))

@@ -12,13 +12,13 @@ import pytest
 
 from cdi_operator.storage.names import import_source_name, importer_pod_name, prime_name
 from cdi_operator.storage.sizes import MIB, required_bytes, usable_bytes
+from demo.server import WebServer
+from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests
 from tests.e2e.disks import Disk
 from tests.e2e.installation import Installation
-from tests.e2e.kubectl import Kubectl, Object
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase, phases
-from tests.e2e.webserver import WebServer
 
 STORAGE = "cdi.kubevirt.io/storage"
 IMMEDIATE = f"{STORAGE}.bind.immediate.requested"

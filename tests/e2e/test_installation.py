@@ -9,23 +9,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.e2e import disks, manifests
-from tests.e2e.installation import (
-    CONTROLLER,
-    CONTROLLER_PODS,
-    LEASE,
-    NAMESPACE,
-    RELEASE,
-    TAKEOVER_S,
-    Installation,
-    helm,
-    holder,
-    make,
-)
-from tests.e2e.kubectl import Kubectl, Object
+from demo.install import CHART, CONTROLLER, CONTROLLER_PODS, NAMESPACE, RELEASE
+from demo.server import WebServer
+from devcluster.kubectl import Kubectl, Object
+from tests.e2e import disks, manifests, webserver
+from tests.e2e.installation import LEASE, TAKEOVER_S, Installation, holder, make
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase
-from tests.e2e.webserver import WebServer
 
 QUIET = timedelta(seconds=20)
 Calls = Mapping[tuple[str, str], float]
@@ -39,7 +29,7 @@ def small_import(server: WebServer, name: str) -> Object:
 
 def slow_import(server: WebServer, name: str) -> Object:
     asked = manifests.claim_spec("80Mi", storage_class="csi", mode="Block", access_mode="ReadWriteOnce")
-    return manifests.data_volume(name, source=manifests.http(server.slow_url("medium.qcow2")), storage=asked)
+    return manifests.data_volume(name, source=manifests.http(server.url("medium.qcow2", webserver.SLOW)), storage=asked)
 
 
 def assert_imports(namespace: Kubectl, server: WebServer, name: str) -> None:
@@ -117,26 +107,17 @@ def test_upgrade_and_rollback(
     installation: Installation, namespace: Kubectl, server: WebServer, images: Mapping[str, Image]
 ) -> None:
     """New pods take over in the middle of an import, and nobody notices."""
-    kubeconfig = installation.kubectl.kubeconfig
     settled = ("--wait", "--timeout=90s")
     with Watch(namespace, "datavolumes") as volumes:
         namespace.apply(slow_import(server, "through"))
         volumes.until(lambda now: phase(now, "through") == "ImportInProgress", "the import is under way")
         before = {pod["metadata"]["uid"] for pod in installation.controllers()}
-        helm(
-            kubeconfig,
-            "upgrade",
-            RELEASE,
-            "manifests/chart",
-            "--reuse-values",
-            "--set=controller.verbosity=3",
-            *settled,
-        )
+        installation.own.helm("upgrade", RELEASE, CHART, "--reuse-values", "--set=controller.verbosity=3", *settled)
         args = installation.own.get(CONTROLLER)["spec"]["template"]["spec"]["containers"][0]["args"]
         assert args == ["-v=3"]
         assert not before & {pod["metadata"]["uid"] for pod in installation.controllers()}
         volumes.until(lambda now: phase(now, "through") == "Succeeded", "the import ends")
-        helm(kubeconfig, "rollback", RELEASE, *settled)
+        installation.own.helm("rollback", RELEASE, *settled)
     assert volumes.now["through"]["status"].get("restartCount", 0) == 0
     wanted = disks.Expected("through", "Block", images["medium.qcow2"].virtual_bytes)
     found = disks.read(namespace, installation.python_image, [wanted])
@@ -152,11 +133,11 @@ def test_no_right_is_missing(installation: Installation) -> None:
 
 def test_uninstall_and_install(installation: Installation, namespace: Kubectl, server: WebServer) -> None:
     """Uninstalled, nothing of the controller is left, the users' volumes are; installed again, all goes on."""
-    kubeconfig, cluster = installation.kubectl.kubeconfig, installation.kubectl
+    cluster = installation.kubectl
     assert_imports(namespace, server, "stays")
     before = namespace.get("dv", "stays")
     try:
-        helm(kubeconfig, "uninstall", RELEASE, "--wait", "--cascade=foreground", "--timeout=60s")
+        installation.own.helm("uninstall", RELEASE, "--wait", "--cascade=foreground", "--timeout=60s")
         kinds = "deployments,replicasets,pods,services,serviceaccounts,roles,rolebindings,poddisruptionbudgets,leases"
         left = [f"{obj['kind']}/{obj['metadata']['name']}" for obj in installation.own.items(kinds)]
         assert left == ["ServiceAccount/default"]

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from devcluster.kubectl import Kubectl, Object
 from tests.e2e.installation import Installation
-from tests.e2e.kubectl import Kubectl, Object
 from tests.e2e.watch import Watch
 
 PATH = "/volume"

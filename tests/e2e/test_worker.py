@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import disks, manifests, namespaces
+from demo.server import WebServer
+from devcluster.kubectl import Kubectl, Object
+from tests.e2e import disks, manifests, namespaces, webserver
 from tests.e2e.installation import Installation
-from tests.e2e.kubectl import Kubectl, Object
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase, phases
-from tests.e2e.webserver import WebServer
 
 FLOWS = {"through-a-hidden-claim": "csi", "onto-the-claim": "local"}
 # Run in the pod by `kubectl exec`: who am I, what may I do, was I given credentials.
@@ -51,7 +51,9 @@ def at_work(shared_namespace: Kubectl, server: WebServer) -> Iterator[AtWork]:
 def _manifest(name: str, storage_class: str, server: WebServer) -> Object:
     asked = manifests.claim_spec("80Mi", storage_class=storage_class, access_mode="ReadWriteOnce", mode="Filesystem")
     labels = {"team": "red"}
-    volume = manifests.data_volume(name, source=manifests.http(server.slow_url("medium.qcow2")), storage=asked)
+    volume = manifests.data_volume(
+        name, source=manifests.http(server.url("medium.qcow2", webserver.SLOW)), storage=asked
+    )
     return {**volume, "metadata": {**volume["metadata"], "labels": labels}}
 
 

@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from tests.e2e.kubectl import Kubectl, Object
+from devcluster.kubectl import Kubectl, Object
 
+WATCHING = ("--watch", "--output-watch-events", "--output=json")
 RECONNECT_S = 0.3
 
 
@@ -21,11 +22,11 @@ class Watch:
     """All objects of one kind in kubectl's namespace: `now` as they are, by name, and `seen` as they were."""
 
     def __init__(self, kubectl: Kubectl, kind: str) -> None:
-        self._argv = kubectl.argv("get", kind, "--watch", "--output-watch-events", "--output", "json")
+        self._kubectl = kubectl
         self._kind = kind
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._kubectl: subprocess.Popen[str] | None = None
+        self._watching: subprocess.Popen[str] | None = None
         self._thread = threading.Thread(target=self._follow, name=f"watch {kind}", daemon=True)
         self.now: dict[str, Object] = {}
         self.seen: list[Object] = []
@@ -36,8 +37,8 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        if self._kubectl is not None:
-            self._kubectl.kill()
+        if self._watching is not None:
+            self._watching.kill()
         self._thread.join()
 
     def until(self, done: Callable[[dict[str, Object]], Any], what: str, timeout_s: float = 60) -> None:
@@ -58,8 +59,8 @@ class Watch:
 
     def _follow(self) -> None:
         while not self._closing.is_set():
-            with subprocess.Popen(self._argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-                self._kubectl = process
+            with self._kubectl.open("get", self._kind, *WATCHING) as process:
+                self._watching = process
                 if self._closing.is_set():
                     process.kill()
                 assert process.stdout
