@@ -123,4 +123,5 @@ class Kubectl:
 
 
 def _document(objects: tuple[Object, ...]) -> str:
-    return "---\n".join(json.dumps(obj) + "\n" for obj in objects)
+    """A List, since kubectl has to guess whether a stream of several documents is JSON or YAML, and may guess wrong."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
