@@ -32,6 +32,8 @@ from devcluster.layout import (
 )
 from devcluster.shell import run, say
 
+# In RUN, which is removed last.
+GOING_DOWN = RUN / "going-down"
 START_TIMEOUT_S = 120.0
 POLL_S = 0.05
 
@@ -44,6 +46,9 @@ class Embedded:
         """Bring it up, or back up. Raises DevclusterError with the end of the log of what does not start."""
         prerequisites.require_root()
         with _alone():
+            if GOING_DOWN.exists():
+                say("finishing a `down` that was interrupted")
+                _take_down()
             prerequisites.ensure_machine()
             home, python = binaries.ensure(), prerequisites.storage_python()
             began = time.monotonic()
@@ -55,10 +60,7 @@ class Embedded:
         """End every process of the cluster and remove everything it made on this machine; nothing to do is success."""
         prerequisites.require_root()
         with _alone():
-            sweep.end_processes()
-            _clean_storage()
-            network.remove()
-            sweep.remove_traces()
+            _take_down()
         say("down: nothing is left")
 
     def restart(self, name: str, first: signal.Signals) -> None:
@@ -84,6 +86,17 @@ class Embedded:
     def kubeconfig(self) -> str:
         """The administrator's."""
         return str(KUBECONFIG)
+
+
+def _take_down() -> None:
+    """Remove everything, and until then leave a mark: half a cluster must not be healed, its volumes are gone."""
+    if RUN.exists() or DATA.exists():
+        RUN.mkdir(parents=True, exist_ok=True)
+        GOING_DOWN.touch()
+    sweep.end_processes()
+    _clean_storage()
+    network.remove()
+    sweep.remove_traces()
 
 
 def _prepare() -> None:

@@ -95,8 +95,11 @@ def _prove(kills: int, chance: random.Random) -> None:
     _timed("down", Embedded().down)
     _timed("down again", Embedded().down)
     for _ in range(kills):
-        _kill_up(chance.uniform(0.2, 8))
+        _kill_command("up", chance.uniform(0.2, 8))
     _timed("up after killed ups", Embedded().up)
+    _timed("a pod works", _pod_works)
+    _kill_command("down", chance.uniform(0.3, 1.5))
+    _timed("up after a killed down", Embedded().up)
     _timed("a pod works", _pod_works)
     _timed("down", Embedded().down)
 
@@ -149,16 +152,16 @@ def _unplug() -> None:
     (RUN / "boot-id").write_text("another boot")
 
 
-def _kill_up(after_s: float) -> None:
-    """Start `up` and end it with SIGKILL after `after_s` seconds."""
+def _kill_command(command: str, after_s: float) -> None:
+    """Start `up` or `down` and end it with SIGKILL after `after_s` seconds."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "devcluster", "--embedded", "up"], cwd=CHECKOUT, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "devcluster", "--embedded", command], cwd=CHECKOUT, stderr=subprocess.DEVNULL
     )
     with suppress(subprocess.TimeoutExpired):
         child.wait(after_s)
     child.kill()
     child.wait()
-    say(f"`up` was killed after {after_s:.1f} s")
+    say(f"`{command}` was killed after {after_s:.1f} s")
 
 
 def _timed(what: str, action: Callable[[], None]) -> float:
