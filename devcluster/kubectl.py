@@ -123,5 +123,10 @@ class Kubectl:
 
 
 def _document(objects: tuple[Object, ...]) -> str:
-    """A List, since kubectl has to guess whether a stream of several documents is JSON or YAML, and may guess wrong."""
+    """One as it is, for the API server to judge: what is in a List, kubectl checks first, in words of its own.
+
+    Several as a List: of a stream of documents kubectl has to guess whether it is JSON or YAML, and may guess wrong.
+    """
+    if len(objects) == 1:
+        return json.dumps(objects[0])
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})

@@ -91,13 +91,17 @@ def kill_importer(fleet: Fleet, installation: Installation, chance: random.Rando
 
 def kill_leader(fleet: Fleet, installation: Installation, chance: random.Random) -> str:
     """SIGKILL of the leading controller's process on the node; the kubelet starts it again."""
-    leaders = [pod for pod in installation.controllers() if pod["metadata"]["name"] == installation.leader()]
+    name = installation.leader()
+    leaders = [pod for pod in installation.controllers() if pod["metadata"]["name"] == name]
     return "leader" if leaders and node.kill(leaders[0]) else "nobody"
 
 
 def delete_leader(fleet: Fleet, installation: Installation, chance: random.Random) -> str:
     """The pod of the leading controller, away without a goodbye."""
-    installation.own("delete", "pod", installation.leader(), "--ignore-not-found", "--force", "--grace-period=0")
+    name = installation.leader()
+    if not name:
+        return "nobody"
+    installation.own("delete", "pod", name, "--ignore-not-found", "--force", "--grace-period=0")
     return "leader"
 
 
