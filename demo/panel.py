@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -37,7 +38,7 @@ class _Log:
             self.said = now
             self.console.print(f"  {_elapsed_s(state):5.1f} s  {state.phase or 'applied':22} {figures(state)}")
             if state.trouble:
-                self.console.print(f"           {state.trouble}")
+                self.console.print(f"           {escape(state.trouble)}")
 
 
 def _panel(state: Import) -> RenderableType:
@@ -48,7 +49,7 @@ def _panel(state: Import) -> RenderableType:
     table.add_row("  progress", bar)
     table.add_row("", figures(state))
     table.add_row("  time", f"{_elapsed_s(state):.1f} s")
-    return Group(table, f"  [red]{state.trouble}[/]" if state.trouble else "")
+    return Group(table, f"  [red]{escape(state.trouble)}[/]" if state.trouble else "")
 
 
 def percent(state: Import) -> float:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 Told = Callable[[str], None]
@@ -23,7 +24,7 @@ class Stages:
         """Time what happens inside; what is told shows behind the title until there is something newer to tell."""
         started = time.monotonic()
         with self.console.status(title) as status:
-            yield lambda line: status.update(f"{title}: {line}"[: self.console.width - 4])
+            yield lambda line: status.update(escape(f"{title}: {line}"[: self.console.width - 4]))
         self.done(title, time.monotonic() - started)
 
     @contextmanager

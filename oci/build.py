@@ -7,6 +7,7 @@ import tarfile
 import time
 
 from rich.console import Console
+from rich.markup import escape
 
 from oci import engine
 from oci.recipes import ARCHIVES, Recipe
@@ -25,7 +26,7 @@ def ensure(recipe: Recipe, *, rebuild: bool = False) -> Recipe:
         started = time.monotonic()
 
         def told(line: str) -> None:
-            status.update(f"building {recipe.name}: {line[: CONSOLE.width - len(recipe.name) - 16]}")
+            status.update(escape(f"building {recipe.name}: {line}"[: CONSOLE.width - 4]))
 
         chosen = engine.choose()
         engine.build(chosen, recipe.containerfile, recipe.reference, recipe.archive, told)
