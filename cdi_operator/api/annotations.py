@@ -1,4 +1,4 @@
-"""Every annotation, label, finalizer and event reason by name: the vocabulary that clients read (spec 3.1, 3.2, 2.3).
+"""Every annotation, label and finalizer by name: the vocabulary that clients read (spec 3.1, 3.2). See also `reasons`.
 
 Written once, here, so that a misspelt name is an error of the type checker and not a silent difference on the wire.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 GROUP: Final = "cdi.kubevirt.io"
+API_VERSION: Final = f"{GROUP}/v1beta1"
+"""Of our own kinds."""
 _STORAGE: Final = f"{GROUP}/storage"
 
 # What is to be imported: on claims ----------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Reasons of events and conditions: the words that users search their events for and clients compare (spec 2.3, 2.4).
 
-The phases of a DataVolume serve as reasons too where an event tells of the phase; those are in `datavolume`.
+Where an event tells of a phase of a DataVolume, the phase is its reason.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ ERR_EXCEEDED_QUOTA: Final = "ErrExceededQuota"
 ERR_STARTING_POD: Final = "ErrStartingPod"
 ERR_INCOMPATIBLE_PVC: Final = "ErrIncompatiblePVC"
 ERR_UNABLE_TO_CLONE: Final = "ErrUnableToClone"
+ERR_CLAIM_PROPERTY_SETS: Final = "ErrClaimPropertySets"
+SOURCE_NOT_SUPPORTED: Final = "SourceNotSupported"
+"""Ours: the reference knows no source that it does not support."""
 IMPORT_TARGET_IN_USE: Final = "ImportTargetInUse"
 UPLOAD_TARGET_IN_USE: Final = "UploadTargetInUse"
 CLONE_SOURCE_IN_USE: Final = "CloneSourceInUse"

@@ -15,10 +15,9 @@ from typing import Any
 from cdi_operator.cluster.indices import INDICES, Values
 from cdi_operator.cluster.refusals import Refusals
 from cdi_operator.flows.actions import Object
+from cdi_operator.flows.seen import Key
 from cdi_operator.flows.view import Refusal
 
-Place = tuple[str, str]
-"""Namespace and name."""
 Listener = Callable[[Object], None]
 
 TOMBSTONES = 8192
@@ -32,8 +31,8 @@ class Cache:
     def __init__(self, indices: Mapping[str, Mapping[str, Values]] = INDICES) -> None:
         self.refusals = Refusals()
         self._indices = indices
-        self._objects: dict[str, dict[Place, Object]] = {}
-        self._filed: dict[tuple[str, str, str], dict[Place, None]] = {}
+        self._objects: dict[str, dict[Key, Object]] = {}
+        self._filed: dict[tuple[str, str, str], dict[Key, None]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._progress: dict[str, float] = {}
         self._listeners: list[Listener] = []
@@ -122,12 +121,12 @@ class Cache:
         if len(self._deleted) > TOMBSTONES:
             self._deleted.popitem(last=False)
 
-    def _file(self, kind: str, place: Place, obj: Object) -> None:
+    def _file(self, kind: str, place: Key, obj: Object) -> None:
         for index, values in self._indices.get(kind, {}).items():
             for value in values(obj):
                 self._filed.setdefault((kind, index, value), {})[place] = None
 
-    def _unfile(self, kind: str, place: Place, obj: Object) -> None:
+    def _unfile(self, kind: str, place: Key, obj: Object) -> None:
         for index, values in self._indices.get(kind, {}).items():
             for value in set(values(obj)):
                 shelf = self._filed[kind, index, value]

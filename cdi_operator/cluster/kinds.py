@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cdi_operator.api.annotations import API_VERSION
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -32,7 +34,7 @@ class Kind:
 
 def _kinds() -> tuple[Kind, ...]:
     cluster = False
-    cdi = "cdi.kubevirt.io/v1beta1"
+    cdi = API_VERSION
     storage = "storage.k8s.io/v1"
     return (
         Kind("Event", "v1", "events"),

@@ -12,13 +12,12 @@ from datetime import datetime, timedelta
 
 from cdi_operator.cluster.errors import ApiError
 from cdi_operator.flows.actions import Object, Ref
+from cdi_operator.flows.seen import Key
 from cdi_operator.flows.view import Refusal
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 """A quota is raised by a person; a minute later the volume is there without touching the DataVolume."""
-
-Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class _Entry:
 
 class Refusals:
     def __init__(self) -> None:
-        self._entries: dict[tuple[str, Place], _Entry] = {}
+        self._entries: dict[tuple[str, Key], _Entry] = {}
 
     def get(self, kind: str, name: str, namespace: str = "") -> Refusal | None:
         entry = self._entries.get((kind, (namespace, name)))
@@ -55,7 +54,7 @@ class Refusals:
         self._entries[place] = _Entry(refusal, wanted, tries, now + wait)
         return known is None or (known.refusal.reason, known.refusal.message) != (error.reason, error.message)
 
-    def exists(self, kind: str, place: Place) -> None:
+    def exists(self, kind: str, place: Key) -> None:
         """The object is there: nothing is refused any more."""
         self._entries.pop((kind, place), None)
 
@@ -65,5 +64,5 @@ class Refusals:
         self._entries = {place: entry for place, entry in self._entries.items() if now - entry.due < patience}
 
 
-def _place(obj: Object) -> tuple[str, Place]:
+def _place(obj: Object) -> tuple[str, Key]:
     return obj["kind"], (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])

@@ -8,10 +8,11 @@ from typing import Any
 
 from cdi_operator.flows.seen import StorageClass
 from cdi_operator.flows.view import View
+from cdi_operator.storage.classes import waits_for_consumer
+from cdi_operator.storage.sizes import DEFAULT_OVERHEAD
 
-DEFAULT_OVERHEAD = "0.06"
 HONOUR_WAIT = "HonorWaitForFirstConsumer"
-CLAIM_ADOPTION = "DataVolumeClaimAdoption"
+"""A feature gate: claims that wait for their first consumer are left waiting (spec 2.5)."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,6 @@ def storage_class(view: View, name: str) -> StorageClass | None:
     return StorageClass(
         name=name,
         provisioner=found["provisioner"],
-        waits_for_consumer=found.get("volumeBindingMode") == "WaitForFirstConsumer",
+        waits_for_consumer=waits_for_consumer(found),
         has_driver=view.get("CSIDriver", found["provisioner"]) is not None,
     )

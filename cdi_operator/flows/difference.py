@@ -6,6 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def changes(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of `wanted` that are not so yet, as a merge patch. What it does not name may be as it is.
+
+    None: there should be none.
+    """
+    return {key: value for key, value in wanted.items() if before.get(key) != value}
+
+
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """The smallest JSON merge patch (RFC 7386) from `before` to `after`; empty when they are equal.
 

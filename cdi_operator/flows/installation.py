@@ -11,6 +11,7 @@ from typing import Any
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Object, PatchMeta, Plan, Ref
+from cdi_operator.flows.difference import changes
 from cdi_operator.flows.seen import owner_reference
 from cdi_operator.flows.settings import Settings
 from cdi_operator.flows.view import View
@@ -29,7 +30,7 @@ def active(view: View) -> Object | None:
 def owner(view: View) -> Ref | None:
     """Who owns what is kept for the installation."""
     found = active(view)
-    return Ref.of({"apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "CDI", **found}) if found else None
+    return Ref.of({"apiVersion": names.API_VERSION, "kind": "CDI", **found}) if found else None
 
 
 def labels(settings: Settings) -> dict[str, str]:
@@ -57,8 +58,8 @@ def mark(
 ) -> Plan:
     """What an object that is there lacks of our marks; an annotation of None is one that it should not have."""
     meta = found["metadata"]
-    missing = {key: value for key, value in labels(settings).items() if _of(meta, "labels").get(key) != value}
-    changed = {key: value for key, value in (annotations or {}).items() if _of(meta, "annotations").get(key) != value}
+    missing = changes(meta.get("labels") or {}, labels(settings))
+    changed = changes(meta.get("annotations") or {}, annotations or {})
     owners = tuple(meta.get("ownerReferences") or ())
     orphan = owned_by is not None and all(each["uid"] != owned_by.uid for each in owners)
     if not (missing or changed or orphan):
@@ -80,7 +81,3 @@ def _with(owners: tuple[Object, ...], owned_by: Ref) -> Object:
     """An object has one controller: where there is one already, we are an owner beside it."""
     reference = owner_reference(owned_by)
     return {**reference, "controller": not any(each.get("controller") for each in owners)}
-
-
-def _of(meta: Mapping[str, Any], field: str) -> Mapping[str, str]:
-    return meta.get(field) or {}

@@ -28,7 +28,6 @@ class Claim:
     phase: str
     owner_uid: str
     """uid of the controlling owner, empty when nobody controls it."""
-    owner_name: str
     deleting: bool
     finalizers: tuple[str, ...]
 
@@ -82,7 +81,6 @@ def claim(obj: Object | None) -> Claim | None:
         spec=obj.get("spec") or {},
         phase=(obj.get("status") or {}).get("phase", "Pending"),
         owner_uid=owner.get("uid", ""),
-        owner_name=owner.get("name", ""),
         deleting="deletionTimestamp" in meta,
         finalizers=tuple(meta.get("finalizers") or ()),
     )

@@ -28,6 +28,11 @@ class Refusal:
     message: str
     at: datetime
 
+    @property
+    def exceeds_quota(self) -> bool:
+        """The API server has no reason of its own for it: a Forbidden whose message says so."""
+        return "exceeded quota" in self.message
+
 
 class View(Protocol):
     """Reads never wait and never fail: what was not seen is not there."""

@@ -40,10 +40,6 @@ def waits_for_consumer(storage_class: StorageClass) -> bool:
     return bool(storage_class.get("volumeBindingMode") == "WaitForFirstConsumer")
 
 
-def allows_expansion(storage_class: StorageClass) -> bool:
-    return bool(storage_class.get("allowVolumeExpansion"))
-
-
 def _newest(classes: list[StorageClass]) -> StorageClass:
     """The newest, and of equally old ones the first by name."""
     by_name = sorted(classes, key=lambda each: str(each["metadata"]["name"]))

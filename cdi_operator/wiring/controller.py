@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from cdi_operator.api.annotations import API_VERSION, GROUP
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.apply import Applier, utc_now
 from cdi_operator.cluster.cache import Cache
@@ -31,8 +32,7 @@ from cdi_operator.wiring.watches import CONFIGURATION, Watches
 
 log = structlog.get_logger(__name__)
 
-OURS = "cdi.kubevirt.io/v1beta1"
-NEEDED = frozenset(KINDS[kind].plural for kind in (*FOLLOWED, *CONFIGURATION) if KINDS[kind].api_version == OURS)
+NEEDED = frozenset(KINDS[kind].plural for kind in (*FOLLOWED, *CONFIGURATION) if KINDS[kind].api_version == API_VERSION)
 DEFINITIONS_RETRY_S = 1.0
 FINISH_S = 1.5
 """How long a key that is being worked on may take to the end when the process is asked to stop."""
@@ -126,12 +126,12 @@ class Controller:
 
     async def _lacking(self) -> str:
         try:
-            served = {each["name"] for each in (await self._client.read(f"/apis/{OURS}"))["resources"]}
+            served = {each["name"] for each in (await self._client.read(f"/apis/{API_VERSION}"))["resources"]}
         except Unreachable as error:
             return f"the API server answers: {error}"
         except ApiError as error:
             if error.status != 404:
                 return f"the API server lets us in: {error}"
             served = set()
-        absent = ", ".join(sorted(f"{plural}.cdi.kubevirt.io" for plural in NEEDED - served))
+        absent = ", ".join(sorted(f"{plural}.{GROUP}" for plural in NEEDED - served))
         return f"these CustomResourceDefinitions are installed: {absent}" if absent else ""

@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from cdi_operator.cluster.apply import utc_now
 from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.errors import ApiError, Unreachable
 from cdi_operator.flows.actions import Object
@@ -152,7 +153,3 @@ def renew(spec: Object, now: datetime) -> dict[str, Any]:
 def micro_time(now: datetime) -> str:
     """MicroTime of the Kubernetes API: RFC 3339 with six digits of the second, UTC."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)

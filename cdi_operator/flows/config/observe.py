@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cdi_operator.api import annotations as names
 from cdi_operator.flows import installation
 from cdi_operator.flows.actions import Ref
 from cdi_operator.flows.config.state import Config, State
@@ -30,7 +31,7 @@ def _config(view: View) -> Config | None:
         return None
     return Config(
         object=found,
-        ref=Ref.of({"apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "CDIConfig", **found}),
+        ref=Ref.of({"apiVersion": names.API_VERSION, "kind": "CDIConfig", **found}),
         spec=found.get("spec") or {},
         status=found.get("status") or {},
         deleting="deletionTimestamp" in found["metadata"],

@@ -11,15 +11,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from cdi_operator.api import annotations as names
 from cdi_operator.flows import installation
 from cdi_operator.flows.actions import Create, PatchSpec, PatchStatus, Plan
 from cdi_operator.flows.config.observe import NAME
 from cdi_operator.flows.config.state import State
+from cdi_operator.flows.defaults import HONOUR_WAIT
 from cdi_operator.flows.difference import difference
 from cdi_operator.flows.settings import Settings
 from cdi_operator.storage.sizes import DEFAULT_OVERHEAD
 
-SHIPPED_SPEC = {"featureGates": ["HonorWaitForFirstConsumer"]}
+SHIPPED_SPEC = {"featureGates": [HONOUR_WAIT]}
 """The settings of an installation that nobody configured, as the reference ships them (spec 8.1)."""
 
 DEFAULT_POD_RESOURCES = {
@@ -56,7 +58,7 @@ def new_config(state: State, settings: Settings) -> dict[str, Any]:
     decided = decided_spec(state, settings)
     shipped = SHIPPED_SPEC if decided is None else dict(decided)
     return {
-        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "apiVersion": names.API_VERSION,
         "kind": "CDIConfig",
         "metadata": installation.new_metadata(NAME, state.owner, settings),
         "spec": dict(state.installed) if state.owner else shipped,

@@ -129,7 +129,7 @@ def claim_object(state: State, spec: Mapping[str, Any], settings: Settings) -> d
         if not state.defaults.honours_wait:
             flow[names.IMMEDIATE_BIND] = volume.annotations.get(names.IMMEDIATE_BIND, "")
         spec["dataSourceRef"] = {
-            "apiGroup": "cdi.kubevirt.io",
+            "apiGroup": names.GROUP,
             "kind": "VolumeImportSource",
             "name": import_source_name(volume.ref.uid),
         }
@@ -175,7 +175,7 @@ def import_source(state: State, settings: Settings) -> dict[str, Any]:
     volume = state.volume
     passed_on = {key: volume.spec[key] for key in ("checkpoints", "finalCheckpoint") if key in volume.spec}
     return {
-        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "apiVersion": names.API_VERSION,
         "kind": "VolumeImportSource",
         "metadata": {
             "name": import_source_name(volume.ref.uid),

@@ -44,7 +44,7 @@ def observe(view: View, key: Key) -> State | None:
 def data_volume(obj: Object) -> DataVolume:
     meta = obj["metadata"]
     return DataVolume(
-        ref=Ref.of({"apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "DataVolume", **obj}),
+        ref=Ref.of({"apiVersion": names.API_VERSION, "kind": "DataVolume", **obj}),
         annotations=meta.get("annotations") or {},
         labels=meta.get("labels") or {},
         spec=obj.get("spec") or {},

@@ -18,15 +18,13 @@ from cdi_operator.flows.datavolume.status import tell
 from cdi_operator.flows.settings import Settings
 from cdi_operator.storage.names import import_source_name
 
-QUOTA = "exceeded quota"
-
 
 def plan(state: State, settings: Settings, now: datetime) -> Plan:
     if state.volume.deleting:
         return ()
     if state.volume.import_kind is None:
         text = f"a DataVolume with {asked_source(state)} is not supported by this release"
-        return tell(state, Trouble("SourceNotSupported", text), now)
+        return tell(state, Trouble(reasons.SOURCE_NOT_SUPPORTED, text), now)
     if state.claim is None:
         return make_claim(state, settings, now)
     if state.claim.deleting:
@@ -57,8 +55,8 @@ def make_claim(state: State, settings: Settings, now: datetime) -> Plan:
 def refused(state: State) -> Trouble | None:
     if state.refusal is None:
         return None
-    quota = QUOTA in state.refusal.message
-    return Trouble(reasons.ERR_EXCEEDED_QUOTA if quota else reasons.ERR_CLAIM_NOT_VALID, state.refusal.message)
+    reason = reasons.ERR_EXCEEDED_QUOTA if state.refusal.exceeds_quota else reasons.ERR_CLAIM_NOT_VALID
+    return Trouble(reason, state.refusal.message)
 
 
 def decision(state: State) -> Plan:

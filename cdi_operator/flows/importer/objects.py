@@ -14,6 +14,7 @@ from cdi_operator.flows.seen import Claim, owner_reference
 from cdi_operator.flows.settings import Settings
 from cdi_operator.flows.sources import IMPORTS
 from cdi_operator.storage.names import importer_pod_name
+from cdi_operator.storage.sizes import NO_OVERHEAD
 from importer_image.job import Job, Source, Target
 
 DATA_DIR = "/data"
@@ -139,7 +140,7 @@ def job(state: State) -> Job:
             path=DATA_DEVICE if claim.block else DATA_DIR,
             volume_mode="Block" if claim.block else "Filesystem",
             size_bytes=claim.requested_bytes,
-            overhead="0" if claim.block else state.defaults.overhead(claim.storage_class),
+            overhead=NO_OVERHEAD if claim.block else state.defaults.overhead(claim.storage_class),
             preallocate=note(names.PREALLOCATION_REQUESTED) == "true",
         ),
         owner_uid=state.owner_uid,

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan, Wait
+from cdi_operator.flows.difference import changes
 from cdi_operator.flows.importer.nudge import nudge
 from cdi_operator.flows.importer.objects import importer_pod, unsupported
 from cdi_operator.flows.importer.state import State
@@ -20,7 +21,7 @@ from cdi_operator.flows.importer.words import told
 from cdi_operator.flows.seen import Worker
 from cdi_operator.flows.settings import Settings
 
-QUOTA = "exceeded quota"
+COMPONENT = "import-controller"
 SHORTEST_LIFE = timedelta(seconds=10)
 """A failed pod is replaced no sooner than this after it was made: a node that turns pods away, for want of memory say,
 turns away the next one too."""
@@ -33,9 +34,8 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
     if claim.finished or claim.annotations.get(names.FATAL_ERROR) == "true" or claim.phase == "Lost":
         return () if keeps_pod(state) else remove(worker)
     if kind := unsupported(claim):
-        return told_on_claim(
-            state, "SourceNotSupported", f"source {kind!r} with this content is not supported by this release"
-        )
+        text = f"source {kind!r} with this content is not supported by this release"
+        return told_on_claim(state, reasons.SOURCE_NOT_SUPPORTED, text)
     if worker is None:
         return start(state, settings)
     if worker.phase == "Failed" and told(worker).phase == "Failed":
@@ -49,7 +49,7 @@ def start(state: State, settings: Settings) -> Plan:
     pod = importer_pod(state, settings)
     if state.refusal is None:
         return (Create(pod),)
-    reason = reasons.ERR_EXCEEDED_QUOTA if QUOTA in state.refusal.message else reasons.ERR_STARTING_POD
+    reason = reasons.ERR_EXCEEDED_QUOTA if state.refusal.exceeds_quota else reasons.ERR_STARTING_POD
     text = (
         f"Error starting pod '{pod['metadata']['name']}': "
         "For more information, request access to cdi-deploy logs from your sysadmin"
@@ -89,7 +89,7 @@ def follow(state: State, worker: Worker) -> Plan:
         **({names.FATAL_ERROR: "true"} if fate.fatal else {}),
         **({names.PREALLOCATION_APPLIED: "true"} if fate.preallocated else {}),
     }
-    annotations = {key: value for key, value in wanted.items() if claim.annotations.get(key) != value}
+    annotations = changes(claim.annotations, wanted)
     labels = {key: value for key, value in fate.labels.items() if key not in claim.labels}
     if not annotations and not labels:
         return ()
@@ -110,10 +110,10 @@ def told_on_claim(state: State, reason: str, message: str) -> Plan:
         names.RUNNING_MESSAGE: message,
         names.RUNNING_REASON: reason,
     }
-    changes = {key: value for key, value in wanted.items() if claim.annotations.get(key) != value}
-    if not changes:
+    annotations = changes(claim.annotations, wanted)
+    if not annotations:
         return ()
-    return (PatchMeta(claim.ref, annotations=changes), Emit(claim.ref, "Warning", reason, message, "import-controller"))
+    return (PatchMeta(claim.ref, annotations=annotations), Emit(claim.ref, "Warning", reason, message, COMPONENT))
 
 
 def remove(worker: Worker | None) -> Plan:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cdi_operator.api import annotations as names
+from cdi_operator.api import reasons
 from cdi_operator.flows.actions import Object, Ref
 from cdi_operator.flows.defaults import defaults, storage_class
 from cdi_operator.flows.populate.state import State, Volume
@@ -10,7 +12,6 @@ from cdi_operator.flows.seen import Claim, Key, claim, happenings
 from cdi_operator.flows.view import View
 from cdi_operator.storage.names import prime_name
 
-GROUP = "cdi.kubevirt.io"
 KIND = "VolumeImportSource"
 
 
@@ -35,7 +36,7 @@ def observe(view: View, key: Key) -> State | None:
         volume=volume(view, prime),
         handed_over=handed_over(view, target),
         percent=percent(view, prime),
-        news=next((event for event in events if event.reason != "ClaimMisbound"), None),
+        news=next((event for event in events if event.reason != reasons.CLAIM_MISBOUND), None),
         refusal=view.refusal("PersistentVolumeClaim", hidden, namespace),
     )
 
@@ -43,7 +44,7 @@ def observe(view: View, key: Key) -> State | None:
 def import_source(target: Claim) -> str:
     """Name of the VolumeImportSource that the claim asks for. One that names a namespace is not honoured (spec 4.1)."""
     wanted = target.spec.get("dataSourceRef") or {}
-    if wanted.get("apiGroup") != GROUP or wanted.get("kind") != KIND:
+    if wanted.get("apiGroup") != names.GROUP or wanted.get("kind") != KIND:
         return ""
     if wanted.get("namespace"):
         return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdi_operator.api.annotations import DEFAULT_SNAPSHOT_CLASS
+from cdi_operator.api import annotations as names
 from cdi_operator.flows import installation
 from cdi_operator.flows.actions import Object, Ref
 from cdi_operator.flows.seen import Key
@@ -42,7 +42,7 @@ def _class(found: Object) -> Class:
 def _profile(known: Object) -> Profile:
     return Profile(
         object=known,
-        ref=Ref.of({"apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "StorageProfile", **known}),
+        ref=Ref.of({"apiVersion": names.API_VERSION, "kind": "StorageProfile", **known}),
         spec=known.get("spec") or {},
         status=known.get("status") or {},
         deleting="deletionTimestamp" in known["metadata"],
@@ -60,7 +60,7 @@ def _snapshot_class(found: Object) -> SnapshotClass:
     return SnapshotClass(
         name=found["metadata"]["name"],
         parameters=found.get("parameters") or {},
-        default=annotations.get(DEFAULT_SNAPSHOT_CLASS) == "true",
+        default=annotations.get(names.DEFAULT_SNAPSHOT_CLASS) == "true",
     )
 
 

@@ -21,7 +21,6 @@ from cdi_operator.flows.storageprofile.state import Class, Profile, State
 from cdi_operator.storage.capabilities import Capabilities, capabilities_of
 
 COMPONENT = "storageprofile-controller"
-ERR_CLAIM_PROPERTY_SETS = "ErrClaimPropertySets"
 STRATEGIES = ("copy", "snapshot", "csi-clone")
 
 RECOGNITIONS = {
@@ -53,7 +52,7 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
 def new_profile(state: State, storage_class: Class, known: Capabilities, settings: Settings) -> dict[str, Any]:
     given = {key: value for key, value in advice(state, known).items() if value is not None}
     return {
-        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "apiVersion": names.API_VERSION,
         "kind": "StorageProfile",
         "metadata": installation.new_metadata(storage_class.name, state.owner, settings, given),
         "spec": {},
@@ -82,7 +81,7 @@ def tell(state: State, storage_class: Class, profile: Profile, known: Capabiliti
     told = profile.status.get("conditions") or ()
     conditions = [RECOGNITIONS[known.recognition]]
     if problem:
-        conditions.append(Condition("Accepted", "False", ERR_CLAIM_PROPERTY_SETS, problem))
+        conditions.append(Condition("Accepted", "False", reasons.ERR_CLAIM_PROPERTY_SETS, problem))
     wanted = status(state, storage_class, profile.spec if not problem else without_sets(profile.spec), known)
     wanted["conditions"] = stamped(now, conditions, told)
     changes = difference(profile.status, wanted)
@@ -90,7 +89,7 @@ def tell(state: State, storage_class: Class, profile: Profile, known: Capabiliti
         return ()
     if not problem or problem in {each.get("message") for each in told}:
         return (PatchStatus(profile.ref, changes),)
-    event = Emit(profile.ref, "Warning", ERR_CLAIM_PROPERTY_SETS, problem, COMPONENT)
+    event = Emit(profile.ref, "Warning", reasons.ERR_CLAIM_PROPERTY_SETS, problem, COMPONENT)
     return (PatchStatus(profile.ref, changes), event)
 
 

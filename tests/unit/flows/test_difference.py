@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cdi_operator.flows.difference import difference
+from cdi_operator.flows.difference import changes, difference
 from tests.unit.world import merge_patch
 
 
@@ -24,6 +24,21 @@ from tests.unit.world import merge_patch
 )
 def test_difference(before, after, patch):
     assert difference(before, after) == patch
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "patch"),
+    [
+        ({}, {}, {}),
+        ({"a": "1", "b": "2"}, {"a": "1"}, {}),
+        ({"a": "1"}, {"a": "2"}, {"a": "2"}),
+        ({}, {"a": ""}, {"a": ""}),
+        ({}, {"a": None}, {}),
+        ({"a": "1"}, {"a": None}, {"a": None}),
+    ],
+)
+def test_what_is_not_named_may_be_as_it_is(before, wanted, patch):
+    assert changes(before, wanted) == patch
 
 
 json = st.recursive(
