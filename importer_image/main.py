@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return in_pod(os.environ["CDI_JOB"], os.environ.get("CDI_TERMINATION_LOG", TERMINATION_LOG))
     from importer_image.terminal import at_terminal
 
-    return at_terminal(sys.argv[1:] if arguments is None else arguments)
+    return exit_code(at_terminal(sys.argv[1:] if arguments is None else arguments))
 
 
 def in_pod(job_text: str, termination_log: str) -> int:

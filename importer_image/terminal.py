@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from decimal import Decimal
 
-from importer_image.display import eta, shown, size  # noqa: F401
+from importer_image.display import shown, size
 from importer_image.job import Job, Report, Source, Target
 from importer_image.pipeline import run
 from importer_image.progress import Progress
@@ -28,9 +28,7 @@ SUFFIXES = {
 QUANTITY = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)([A-Za-z]*)")
 
 
-def at_terminal(arguments: Sequence[str]) -> int:
-    from importer_image.main import exit_code
-
+def at_terminal(arguments: Sequence[str]) -> Report:
     options = parser().parse_args(arguments)
     job = job_of(options)
     progress = Progress()
@@ -40,7 +38,7 @@ def at_terminal(arguments: Sequence[str]) -> int:
         with sys.stdout if options.json == "-" else open(options.json, "w", encoding="utf-8") as file:
             print(report.to_json(), file=file)
     print(summary(report, progress.snapshot().elapsed_s), file=sys.stderr)
-    return exit_code(report)
+    return report
 
 
 def parser() -> argparse.ArgumentParser:
