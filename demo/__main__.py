@@ -68,6 +68,7 @@ def tell(stages: Stages) -> None:
 def import_image(stages: Stages, kubectl: Kubectl) -> Import:
     if kubectl.find("datavolume", NAME):
         with stages.stage("earlier import deleted"):
+            verify.release(kubectl, NAME)
             kubectl.delete(f"datavolume/{NAME}")
             kubectl.wait(f"persistentvolumeclaim/{NAME}", "delete")
     stages.console.print(f"\n[bold]$ kubectl apply -f {MANIFEST}[/]")

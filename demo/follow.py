@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.stopwatch import STAGES, Run, Stopwatch
+from bench.stopwatch import KINDS, STAGES, Run, Stopwatch
+from cdi_operator.api import annotations as names
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
+from cdi_operator.flows.actions import Object
 from devcluster.errors import DevclusterError
 from devcluster.kubectl import Kubectl
 from importer_image.job import Report
 
-KINDS = ("DataVolume", "PersistentVolumeClaim", "Pod")
 DOING = (
     "making and binding the volume",
     "finding a node for the worker",
@@ -63,10 +64,20 @@ async def follow(kubectl: Kubectl, name: str, manifest: Path, shown: Callable[[I
     """
     state = Import(Run(name, time.monotonic()))
     pods: set[str] = set()
+
+    def look(obj: Object) -> None:
+        meta = obj["metadata"]
+        if obj["kind"] == "DataVolume" and meta["name"] == name:
+            _look_at_volume(state, obj.get("status") or {})
+        if obj["kind"] == "Pod" and meta.get("labels", {}).get(names.COMPONENT) == names.COMPONENT_IMPORTER:
+            pods.add(meta["name"])
+            state.report = _report(obj) or state.report
+        shown(state)
+
     async with Client(await Access.load(kubectl.kubeconfig)) as client:
         watch = Stopwatch(client, kubectl.namespace)
         watch.runs[name] = state.run
-        tasks = [asyncio.create_task(_watch(client, kind, watch, state, pods, shown)) for kind in KINDS]
+        tasks = [asyncio.create_task(watch.follow(kind, look)) for kind in KINDS]
         tasks.append(asyncio.create_task(_ask_worker(kubectl, state, pods, shown)))
         try:
             state.run.asked_at = time.monotonic()
@@ -84,25 +95,6 @@ async def follow(kubectl: Kubectl, name: str, manifest: Path, shown: Callable[[I
             for task in tasks:
                 task.cancel()
     return state
-
-
-async def _watch(
-    client: Client, kind: str, watch: Stopwatch, state: Import, pods: set[str], shown: Callable[[Import], None]
-) -> None:
-    version = ""
-    while True:
-        async for change, obj in client.watch(kind, version, namespace=watch.namespace):
-            version = obj["metadata"]["resourceVersion"]
-            if change not in ("ADDED", "MODIFIED"):
-                continue
-            watch.look(kind, obj)
-            meta = obj["metadata"]
-            if kind == "DataVolume" and meta["name"] == state.run.name:
-                _look_at_volume(state, obj.get("status") or {})
-            if kind == "Pod" and meta.get("labels", {}).get("cdi.kubevirt.io") == "importer":
-                pods.add(meta["name"])
-                state.report = _report(obj) or state.report
-            shown(state)
 
 
 def _look_at_volume(state: Import, status: Mapping[str, Any]) -> None:

@@ -22,6 +22,8 @@ NAMESPACE = "cdi"
 RELEASE = "cdi"
 CONTROLLER = "deployment/cdi-deployment"
 CONTROLLER_PODS = "--selector=cdi.kubevirt.io=cdi-deployment"
+INTERRUPTED = "status in (pending-install,pending-upgrade,pending-rollback)"
+"""The record of a helm that was killed keeps the next one from beginning."""
 TIMEOUT = "180s"
 NAMESPACE_MANIFEST = f"""\
 apiVersion: v1
@@ -55,6 +57,7 @@ def _helm(kubectl: Kubectl, told: Told, settings: list[str]) -> None:
     tags = [f"images.operator.tag={OPERATOR.tag}", f"images.importer.tag={IMPORTER.tag}"]
     values = [f"--set={setting}" for setting in (*tags, *settings)]
     inside = kubectl.within(NAMESPACE)
+    inside.delete("secrets", f"--selector=owner=helm,name={RELEASE},{INTERRUPTED}")
     told("helm upgrade --install")
     inside.helm("upgrade", "--install", RELEASE, CHART, *values)
     told("waiting for both replicas")

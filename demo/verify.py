@@ -33,7 +33,7 @@ BOOT_TIMEOUT_S = {"kvm": 60.0, "tcg": 300.0}
 def exported(kubectl: Kubectl, claim: str, mode: str) -> Iterator[str]:
     """The NBD address, on this machine, of the disk on a claim while the context lasts."""
     pod = f"pod/export-{claim}"
-    kubectl.delete(pod)
+    release(kubectl, claim)
     kubectl.apply(_exporter(claim, mode))
     try:
         kubectl.wait(pod, "condition=Ready")
@@ -41,6 +41,11 @@ def exported(kubectl: Kubectl, claim: str, mode: str) -> Iterator[str]:
             yield f"nbd://127.0.0.1:{port}"
     finally:
         kubectl.delete(pod, "--wait=false")
+
+
+def release(kubectl: Kubectl, claim: str) -> None:
+    """End an export that was left behind: while its pod is there, the claim cannot go."""
+    kubectl.delete(f"pod/export-{claim}")
 
 
 def compare(source: Path, address: str) -> None:
