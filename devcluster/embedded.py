@@ -90,9 +90,10 @@ class Embedded:
 
 def _take_down() -> None:
     """Remove everything, and until then leave a mark: half a cluster must not be healed, its volumes are gone."""
-    if RUN.exists() or DATA.exists():
-        RUN.mkdir(parents=True, exist_ok=True)
-        GOING_DOWN.touch()
+    if not RUN.exists() and not DATA.exists():
+        return  # Pods, chains and bridges that may be here are of somebody else's Kubernetes.
+    RUN.mkdir(parents=True, exist_ok=True)
+    GOING_DOWN.touch()
     sweep.end_processes()
     _clean_storage()
     network.remove()

@@ -115,11 +115,12 @@ def outside_files() -> None:
     """Remove our files, and then empty directories, from the places that cannot be configured."""
     for path in _outside_files():
         path.unlink(missing_ok=True)
-    for directory in (DEVICE_PLUGINS, CONTAINER_LOGS, CNI_RESULTS, SHIM_SOCKETS):
+    for directory in (DEVICE_PLUGINS, CNI_RESULTS, SHIM_SOCKETS):
         for empty in (directory, directory.parent):
-            if empty not in (Path("/var/log"),):
-                with suppress(OSError):
-                    empty.rmdir()
+            with suppress(OSError):
+                empty.rmdir()
+    with suppress(OSError):
+        CONTAINER_LOGS.rmdir()
 
 
 def _outside_files() -> Iterator[Path]:
