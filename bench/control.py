@@ -25,7 +25,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.stopwatch import STAGES, Run, Stopwatch
+from bench.stopwatch import KINDS, STAGES, Run, Stopwatch
+from cdi_operator.api.annotations import API_VERSION
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.errors import ApiError
@@ -65,7 +66,7 @@ def cost(kubectl: Kubectl, install: str) -> Cost:
 
 def data_volume(name: str, watch: Stopwatch, source: dict[str, Any], mode: str) -> dict[str, Any]:
     return {
-        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "apiVersion": API_VERSION,
         "kind": "DataVolume",
         "metadata": {"name": name, "namespace": watch.namespace},
         "spec": {
@@ -96,7 +97,7 @@ async def one_by_one(watch: Stopwatch, title: str, manifests: list[dict[str, Any
         async with asyncio.timeout(TIMEOUT_S):
             await run.done.wait()
         runs.append(run)
-        await watch.client.delete(Ref("cdi.kubevirt.io/v1beta1", "DataVolume", run.name, watch.namespace))
+        await watch.client.delete(Ref(API_VERSION, "DataVolume", run.name, watch.namespace))
         print(f"  {title}: {run.total_s:.1f} s", file=sys.stderr)
     return runs
 
@@ -139,7 +140,7 @@ async def measure(options: argparse.Namespace, kubectl: Kubectl, url: str) -> No
     access = await Access.load(kubectl.kubeconfig)
     async with Client(access) as client, own_namespace(client, f"bench-{os.getpid()}") as namespace:
         watch = Stopwatch(client, namespace)
-        watchers = [asyncio.create_task(watch.follow(kind)) for kind in ("DataVolume", "PersistentVolumeClaim", "Pod")]
+        watchers = [asyncio.create_task(watch.follow(kind)) for kind in KINDS]
         try:
             await measure_with(watch, kubectl, options, {"http": {"url": url}})
         finally:

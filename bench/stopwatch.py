@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,8 @@ from cdi_operator.flows.actions import Object
 from cdi_operator.flows.seen import controller
 
 STAGES = ("claim bound", "pod scheduled", "container started", "data moved", "volume handed over", "Succeeded")
+KINDS = ("DataVolume", "PersistentVolumeClaim", "Pod")
+"""What the stages are seen on."""
 
 
 @dataclass
@@ -51,18 +54,20 @@ class Stopwatch:
         self.runs: dict[str, Run] = {}
         self.names_by_claim_uid: dict[str, str] = {}
 
-    async def follow(self, kind: str) -> None:
+    async def follow(self, kind: str, also: Callable[[Object], None] = lambda obj: None) -> None:
+        """Until cancelled; `also` sees every object of that kind as it comes."""
         version = ""
         while True:
             async for change, obj in self.client.watch(kind, version, namespace=self.namespace):
                 version = obj["metadata"]["resourceVersion"]
                 if change in ("ADDED", "MODIFIED"):
-                    self.look(kind, obj)
+                    self.look(obj)
+                    also(obj)
 
-    def look(self, kind: str, obj: Object) -> None:
+    def look(self, obj: Object) -> None:
         name = obj["metadata"]["name"]
         status = obj.get("status") or {}
-        match kind:
+        match obj["kind"]:
             case "DataVolume":
                 if status.get("phase") == "Succeeded" and name in self.runs:
                     self.runs[name].reached("Succeeded")

@@ -53,24 +53,14 @@ def phase(obj: Object) -> tuple[str, ...]:
 
 
 def involved(event: Object) -> tuple[str, ...]:
-    """uid of the object an event is about, and its `<namespace>/<name>`."""
-    about = event["involvedObject"]
-    return (about.get("uid", ""), f"{about.get('namespace', '')}/{about.get('name', '')}")
-
-
-def mounted_claims(pod: Object) -> tuple[str, ...]:
-    """`<namespace>/<name>` of every claim a pod mounts."""
-    namespace = pod["metadata"]["namespace"]
-    volumes = pod["spec"].get("volumes") or ()
-    claims = (volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume)
-    return tuple(f"{namespace}/{name}" for name in claims)
+    """uid of the object an event is about."""
+    return (event["involvedObject"].get("uid", ""),)
 
 
 INDICES: Mapping[str, Mapping[str, Values]] = {
-    "DataVolume": {"uid": uid, "owner": owner, "phase": phase},
+    "DataVolume": {"phase": phase},
     "Event": {"involved": involved},
     "PersistentVolume": {"claim": claim_of_volume, "class": class_when_available},
-    "PersistentVolumeClaim": {"uid": uid, "owner": owner, "data-source": source},
-    "Pod": {"owner": owner, "claim": mounted_claims},
-    "VolumeImportSource": {"owner": owner},
+    "PersistentVolumeClaim": {"uid": uid, "data-source": source},
+    "Pod": {"owner": owner},
 }

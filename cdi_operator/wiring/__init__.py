@@ -1,0 +1,1 @@
+"""The process: which change wakes which key, the queues, the lease, kopf, health, settings, logs."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Object
+from cdi_operator.flows.config.observe import KEY as CONFIG
 from cdi_operator.flows.seen import Key, controller
 from cdi_operator.flows.view import View
 from cdi_operator.storage.capability_table import NO_PROVISIONER
@@ -114,7 +115,7 @@ def class_of_handmade_volume(volume: Object, view: View) -> Iterable[Key]:
 
 
 def the_config(obj: Object, view: View) -> Iterable[Key]:
-    return (("", "config"),)
+    return (CONFIG,)
 
 
 def through(find: Callable[[Object, View], Iterable[Object]], keys: Keys) -> Keys:
@@ -173,7 +174,7 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
     ),
 }
 
-AT_START: tuple[tuple[str, Key], ...] = (("config", ("", "config")),)
+AT_START: tuple[tuple[str, Key], ...] = (("config", CONFIG),)
 """Looked at even when nothing in the cluster says so."""
 
 
