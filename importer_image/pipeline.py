@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from importer_image.errors import ImportFailure, Permanent, told_as
 from importer_image.format import Image, find_image
-from importer_image.format.raw import Blank
+from importer_image.format.blank import Blank
 from importer_image.job import IMPORT_COMPLETE, ErrorKind, Job, Report
 from importer_image.log import log
 from importer_image.progress import Progress
@@ -127,7 +127,10 @@ def discarded_on_failure(target: Target) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        target.discard()
+        try:
+            target.discard()
+        except ImportFailure as failure:
+            log("cannot discard what was written", error=failure.text)
         raise
 
 

@@ -152,10 +152,11 @@ def squeezed(path: Path, *command: str) -> Path:
     return packed
 
 
+TOOLS = ("qemu-img", "qemu-io", "nginx", "gzip", "xz", "zstd", "bzip2", "openssl")
+
+
 def missing_tools() -> list[str]:
-    return [
-        tool for tool in ("qemu-img", "qemu-io", "nginx", "gzip", "xz", "zstd", "openssl") if not shutil.which(tool)
-    ]
+    return [tool for tool in TOOLS if not shutil.which(tool)]
 
 
 def _run(*command: str | Path) -> str:

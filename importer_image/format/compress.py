@@ -29,7 +29,7 @@ ZSTD_WINDOW_LOG_LIMIT = 27
 
 
 class Member(Protocol):
-    """One gzip member, xz stream or zstd frame, as all these libraries have it."""
+    """One gzip member, xz or bzip2 stream or zstd frame, as all these libraries have it."""
 
     @property
     def eof(self) -> bool: ...
@@ -59,11 +59,17 @@ def _xz() -> Member:
     return LZMADecompressor(FORMAT_XZ, XZ_MEMORY_LIMIT_BYTES)
 
 
-CODECS: dict[str, Callable[[], Member]] = {"gz": _gz, "zst": _zst, "xz": _xz}
+def _bz2() -> Member:
+    from bz2 import BZ2Decompressor
+
+    return BZ2Decompressor()
+
+
+CODECS: dict[str, Callable[[], Member]] = {"gz": _gz, "zst": _zst, "xz": _xz, "bz2": _bz2}
 
 
 def decompressed(chunks: Iterator[memoryview], codec: str) -> Iterator[bytes]:
-    """All members one after another, as gzip, xz and zstd do it. Raises Permanent for what is broken or cut off."""
+    """All members one after another, as the tools do it. Raises Permanent for what is broken or cut off."""
     member: Member | None = None
     for chunk in chunks:
         data: Buffer = chunk

@@ -27,6 +27,7 @@ COMPRESSED = (
     Kind("gz", b"\x1f\x8b"),
     Kind("zst", b"\x28\xb5\x2f\xfd"),
     Kind("xz", b"\xfd7zXZ\x00"),
+    Kind("bz2", b"1AY&SY", 4),
 )
 DECODED = (Kind("qcow2", b"QFI\xfb"),)
 REFUSED = (
@@ -39,7 +40,6 @@ REFUSED = (
     Kind("qed", b"QED\x00", hint=CONVERT),
     Kind("parallels", b"WithoutFreeSpace", hint=CONVERT),
     Kind("parallels", b"WithouFreSpacExt", hint=CONVERT),
-    Kind("bzip2", b"BZh", hint=UNPACK),
     Kind("lz4", b"\x04\x22\x4d\x18", hint=UNPACK),
     Kind("zip", b"PK\x03\x04", hint=UNPACK),
     Kind("7z", b"7z\xbc\xaf\x27\x1c", hint=UNPACK),

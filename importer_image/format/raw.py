@@ -22,17 +22,3 @@ class Raw:
         for view in self._source.stream():
             yield Extent(offset, len(view), view)
             offset += len(view)
-
-
-class Blank:
-    """A disk of nothing but zeros. Only a device that shall be allocated needs any of them written (spec 5.3)."""
-
-    name = "blank"
-
-    def __init__(self, written_bytes: int) -> None:
-        self.virtual_bytes = written_bytes
-
-    def extents(self) -> Extents:
-        step = 64 << 20
-        for offset in range(0, self.virtual_bytes, step):
-            yield Extent(offset, min(step, self.virtual_bytes - offset), None)

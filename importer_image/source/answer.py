@@ -59,6 +59,10 @@ class Busy(Transient):
         self.retry_after_s = retry_after_s
 
 
+def retry_after_of(failure: Transient) -> float:
+    return failure.retry_after_s if isinstance(failure, Busy) else 0.0
+
+
 class WrongRange(Permanent):
     """The server does not do ranges well enough to be asked for them."""
 
@@ -71,20 +75,20 @@ class Changed(Transient):
         )
 
 
-def understood(status: int, reason: str, headers: Headers, asked: int | None, now_s: float) -> Answer:
-    """`asked` is the offset of the first byte that was asked for, None when the request named no range.
+def understood(status: int, reason: str, headers: Headers, asked: tuple[int, int] | None, now_s: float) -> Answer:
+    """`asked` is the first and the last byte that was asked for, None when the request named no range.
 
     Raises the failure that the status means; redirects are not for here.
     """
     etag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
     if status == HTTPStatus.PARTIAL_CONTENT and asked is not None:
         found = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
-        if not found or int(found[1]) != asked or not asked <= int(found[2]) < int(found[3]):
+        first, last, size = (int(text) for text in found.groups()) if found else (0, -1, 0)
+        if first != asked[0] or not first <= last <= asked[1] or last >= size:
             raise WrongRange(
-                f"the server answers a request for the bytes from {asked} with Content-Range "
+                f"the server answers a request for the bytes {asked[0]}-{asked[1]} with Content-Range "
                 f"{headers.get('Content-Range', '')!r}"
             )
-        first, last, size = (int(text) for text in found.groups())
         return Answer(Facts(size, etag, modified), first, last - first + 1, ranged=True)
     if status == HTTPStatus.OK:
         length = headers.get("Content-Length", "")

@@ -7,6 +7,7 @@ connections fetch consecutive ranges, each of which goes on by itself where it b
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
@@ -30,25 +31,24 @@ JOIN_S = 2.0
 def open_http(source: job.Source, connections: int, environment: Mapping[str, str], on_bytes: OnBytes) -> HttpSource:
     """Raises ImportFailure: not reachable, not there, not allowed."""
     site = Site(source, environment)
+    return HttpSource(site, first_visit(site), connections, on_bytes)
+
+
+def first_visit(site: Site) -> Visit:
     failures = 0
     while True:
         try:
-            return HttpSource(site, knock(site), connections, on_bytes)
+            try:
+                return site.knock((0, PREFIX_BYTES - 1))
+            except answer.WrongRange:
+                return site.knock(None)
         except Transient as failure:
             failures += 1
-            retry_after_s = failure.retry_after_s if isinstance(failure, answer.Busy) else 0.0
-            pause_s = OPENING.pause_s(failures, retry_after_s)
+            pause_s = OPENING.pause_s(failures, answer.retry_after_of(failure))
             if pause_s is None:
                 raise
-            log("asking again", error=failure.text, attempt=failures, pause_s=pause_s)
-            Event().wait(pause_s)
-
-
-def knock(site: Site) -> Visit:
-    try:
-        return site.knock((0, PREFIX_BYTES - 1))
-    except answer.WrongRange:
-        return site.knock(None)
+            log("asking again", error=failure.text, attempt=failures, pause_s=round(pause_s, 1))
+            time.sleep(pause_s)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,11 @@ class HttpSource:
         self._idle: list[RangeReader] = []
         self._stream_reader = StreamReader(site, visit, self._stop)
         warn_of_content_type(visit)
-        self._prefix = self._read_prefix()
+        try:
+            self._prefix = self._read_prefix()
+        except BaseException:
+            self.close()
+            raise
 
     def peek(self, length: int) -> bytes:
         return self._prefix[:length]

@@ -14,7 +14,7 @@ from threading import Event
 from importer_image.errors import Transient
 from importer_image.log import log
 from importer_image.source import answer, fault
-from importer_image.source.answer import Busy, Facts
+from importer_image.source.answer import Facts
 from importer_image.source.belt import Stopped
 from importer_image.source.connection import Connection, read_some
 from importer_image.source.patience import READING
@@ -74,13 +74,22 @@ class RangeReader:
         self._position += count
         self._body_left -= count
         if not self._body_left:
+            if response.chunked:
+                response.read()
             response.close()
             self._response = None
         return count
 
     def _ask(self) -> HTTPResponse:
         wanted = (self._position, self._end - 1)
-        response = ask(self._connection, self._address, wanted)
+        reused = self._connection.sock is not None
+        try:
+            response = ask(self._connection, self._address, wanted)
+        except Transient:
+            if not reused:
+                raise
+            # The server has closed a connection that was idle while the disk was slow. That is no failure.
+            response = ask(self._connection, self._address, wanted)
         moved = self._address != self._site.origin and response.status in answer.LOCKED_OUT
         if moved or response.status in answer.REDIRECTS:
             # What we were redirected to is no longer ours, as happens with signed URLs: ask the way once more.
@@ -93,7 +102,7 @@ class RangeReader:
         answer.same(self._facts, found.facts)
         if not found.ranged or found.length is None:
             raise answer.WrongRange("the server has ceased to answer requests for ranges")
-        self._response, self._body_left = response, min(found.length, self._end - self._position)
+        self._response, self._body_left = response, found.length
         return response
 
 
@@ -170,7 +179,7 @@ def wait(failure: Transient, failures: int, position: int, stop: Event) -> None:
     """Until the next attempt. Raises the failure when patience is over, Stopped when nobody waits any more."""
     if isinstance(failure, answer.Changed):
         raise failure
-    pause_s = READING.pause_s(failures, failure.retry_after_s if isinstance(failure, Busy) else 0.0)
+    pause_s = READING.pause_s(failures, answer.retry_after_of(failure))
     if pause_s is None:
         raise failure
     log("reading again", error=failure.text, position=position, attempt=failures, pause_s=round(pause_s, 1))

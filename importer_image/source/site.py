@@ -90,8 +90,7 @@ def ask(connection: Connection, address: Address, byte_range: tuple[int, int] | 
 
 
 def understand(response: HTTPResponse, byte_range: tuple[int, int] | None) -> Answer:
-    asked = byte_range[0] if byte_range else None
-    return answer.understood(response.status, response.reason, response.headers, asked, time.time())
+    return answer.understood(response.status, response.reason, response.headers, byte_range, time.time())
 
 
 def parse_header(text: str) -> tuple[str, str]:

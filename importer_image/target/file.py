@@ -5,6 +5,7 @@ The file is always made anew: what an earlier attempt left is removed first, and
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
@@ -79,11 +80,7 @@ class FileTarget:
             if self._zeros_by_hand:
                 self._writer.write_zeros(virtual_bytes, size - virtual_bytes)
             self._writer.sync()
-            directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            self._sync_name()
         except OSError as error:
             raise target_failure("finish", self.path, error) from error
 
@@ -99,6 +96,18 @@ class FileTarget:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _sync_name(self) -> None:
+        """The name of a new file is stable only when its directory is; not every filesystem can do that."""
+        try:
+            directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            if error.errno not in (*kernel.UNSUPPORTED, errno.EACCES):
+                raise
 
     def _room(self) -> int:
         filesystem = os.statvfs(self._directory)

@@ -42,7 +42,9 @@ class Qcow2:
                 self._unpacker.close()
 
     def _by_range(self) -> Iterator[Extent]:
-        entries = [entry for piece in self._fetch([self._l1_run()]) for entry in entries_of(piece.data)]
+        entries = entries_of(b"")
+        for piece in self._fetch([self._l1_run()]):
+            entries = entries_of(piece.data)
         per_group = max(1, GROUP_ENTRIES // self._header.l2_entries)
         for first in range(0, len(entries), per_group):
             tables: list[Run] = []

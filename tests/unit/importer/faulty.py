@@ -33,6 +33,7 @@ class Faulty:
     etag: str = '"1"'
     ranges: bool = True
     length: bool = True
+    chunked: bool = False
     asked: list[str] = field(default_factory=list)
     """Method, path and range of every request."""
     port: int = 0
@@ -65,6 +66,9 @@ def faulty(content: bytes, faults: Sequence[Fault] = (), **settings: Any) -> Ite
             headers = {"ETag": state.etag, "Content-Length": str(len(body))}
             if last is not None:
                 headers["Content-Range"] = f"bytes {first}-{first + len(body) - 1}/{len(state.content)}"
+            if state.chunked:
+                headers["Transfer-Encoding"] = "chunked"
+                del headers["Content-Length"]
             if not state.length:
                 del headers["Content-Length"]
                 headers["Connection"] = "close"
@@ -72,6 +76,8 @@ def faulty(content: bytes, faults: Sequence[Fault] = (), **settings: Any) -> Ite
                 200 if last is None else 206,
                 {name: text for name, text in (headers | dict(fault.headers)).items() if text},
             )
+            if state.chunked:
+                body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
             if fault.meanwhile:
                 fault.meanwhile()
             try:

@@ -138,10 +138,16 @@ def headers(**fields: str) -> Message:
     return message
 
 
+def wanted(first: int | None) -> tuple[int, int] | None:
+    """A hundred bytes."""
+    return None if first is None else (first, first + 99)
+
+
 @pytest.mark.parametrize(
     ("status", "fields", "asked", "answer"),
     [
         (206, {"Content_Range": "bytes 0-9/100"}, 0, Answer(Facts(100), 0, 10, True)),
+        (206, {"Content_Range": "bytes 0-49/50"}, 0, Answer(Facts(50), 0, 50, True)),
         (206, {"content_range": "bytes 5-9/100", "ETAG": "x"}, 5, Answer(Facts(100, "x"), 5, 5, True)),
         (200, {"Content_Length": "7"}, 0, Answer(Facts(7), 0, 7, False)),
         (200, {}, None, Answer(Facts(None), 0, None, False)),
@@ -149,13 +155,14 @@ def headers(**fields: str) -> Message:
     ],
 )
 def test_answers(status: int, fields: dict[str, str], asked: int | None, answer: Answer) -> None:
-    assert understood(status, "", headers(**fields), asked, 0.0) == answer
+    assert understood(status, "", headers(**fields), wanted(asked), 0.0) == answer
 
 
 @pytest.mark.parametrize(
     ("status", "fields", "asked", "failure", "text"),
     [
-        (206, {"Content_Range": "bytes 1-9/100"}, 0, WrongRange, "answers a request for the bytes from 0"),
+        (206, {"Content_Range": "bytes 1-9/100"}, 0, WrongRange, "answers a request for the bytes 0-99 with"),
+        (206, {"Content_Range": "bytes 0-100/200"}, 0, WrongRange, "answers a request"),
         (206, {"Content_Range": "bytes 0-100/100"}, 0, WrongRange, "answers a request"),
         (206, {}, 0, WrongRange, "answers a request"),
         (400, {}, 0, WrongRange, "got 400. Status: 400 Bad Request"),
@@ -168,7 +175,7 @@ def test_answers(status: int, fields: dict[str, str], asked: int | None, answer:
 )
 def test_refusals(status: int, fields: dict[str, str], asked: int | None, failure: type, text: str) -> None:
     with pytest.raises(ImportFailure, match=text) as found:
-        understood(status, "", headers(**fields), asked, 0.0)
+        understood(status, "", headers(**fields), wanted(asked), 0.0)
     assert type(found.value) is failure
 
 

@@ -163,7 +163,7 @@ NOT_IMAGES = {
     "vhd": (b"conectix" + NOTHING, "Invalid format vpc for image"),
     "vhdx": (b"vhdxfile" + NOTHING, "Invalid format vhdx for image"),
     "zip": (b"PK\x03\x04" + NOTHING, "Invalid format zip for image"),
-    "bzip2": (b"BZh91AY&SY" + NOTHING, "Invalid format bzip2 for image"),
+    "bzip2 garbage": (b"BZh91AY&SY" + NOTHING, "the bz2 data is broken"),
     "gzip garbage": (b"\x1f\x8b" + b"\xff" * 600, "the gz data is broken"),
     "gzip cut off": (gzip.compress(os.urandom(3 * MIB))[:MIB], "the gz data is broken: unexpected end of data"),
     "gzip with a wrong sum": (gzip.compress(os.urandom(MIB))[:-8] + b"\1\2\3\4\0\0\x10\0", "the gz data is broken"),

@@ -12,7 +12,7 @@ import pytest
 
 from importer_image.source import http, patience, reader
 from importer_image.source.belt import SLICE_BYTES
-from importer_image.source.http import PREFIX_BYTES
+from importer_image.source.http import PREFIX_BYTES, groups_of
 from tests.images import MIB, disk
 from tests.unit.importer.faulty import Fault, faulty
 from tests.unit.importer.imports import imported
@@ -198,7 +198,7 @@ def test_retry_after_is_waited_for(out: Path, capfd: pytest.CaptureFixture[str])
     ("faults", "settings"),
     [
         ([Fault(), Fault(headers=(("ETag", '"2"'),))], {}),
-        ([Fault(), Fault(headers=(("Content-Range", f"bytes {PREFIX_BYTES}-{2 * MIB}/{9 * MIB}"),))], {}),
+        ([Fault(), Fault(headers=(("Content-Range", f"bytes {PREFIX_BYTES}-{PREFIX_BYTES + 99}/{9 * MIB}"),))], {}),
         ([Fault(headers=(("Last-Modified", "Mon"),)), Fault(headers=(("Last-Modified", "Tue"),))], {"etag": ""}),
         ([Fault(cut_after=MIB), Fault(headers=(("ETag", '"2"'),))], {"ranges": False}),
     ],
@@ -222,6 +222,22 @@ def test_a_stream_of_unknown_length(out: Path) -> None:
     with faulty(CONTENT, ranges=False, length=False) as server:
         assert imported(server.url, out).succeeded
     assert holds(out, CONTENT)
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_chunks(ranges: bool, out: Path) -> None:
+    with faulty(CONTENT, ranges=ranges, chunked=True) as server:
+        assert imported(server.url, out, connections=1).succeeded
+    assert holds(out, CONTENT)
+    assert len(server.asked) == (1 + len(groups_of([(PREFIX_BYTES, len(CONTENT) - PREFIX_BYTES)], 1)) if ranges else 1)
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """After every answer, without having said so: that is what an idle connection looks like."""
+    with faulty(CONTENT, [Fault(cut_after=len(CONTENT))] * 5) as server:
+        assert imported(server.url, out, connections=1).succeeded
+    assert holds(out, CONTENT)
+    assert "again" not in capfd.readouterr().err
 
 
 def test_a_server_that_ceases_to_do_ranges(out: Path) -> None:

@@ -30,6 +30,9 @@ def end(run: Run) -> int:
     return run.offset + run.length
 
 
+on_any_machine = settings(deadline=None)
+"""A busy one takes long for what is nothing."""
+
 maps = st.lists(runs(), max_size=12)
 cuts = st.lists(st.integers(1, SIZE - 1), max_size=8).map(lambda found: sorted({0, SIZE, *found}))
 
@@ -50,6 +53,7 @@ def check(wanted: list[Run], found: list[Piece]) -> None:
     assert not any(counted)
 
 
+@on_any_machine
 @given(maps, cuts)
 def test_every_run_gets_its_bytes(wanted: list[Run], cut: list[int]) -> None:
     placement = Placement()
@@ -64,6 +68,7 @@ def test_every_run_gets_its_bytes(wanted: list[Run], cut: list[int]) -> None:
     assert list(placement.missing()) == []
 
 
+@on_any_machine
 @given(st.lists(runs().map(lambda run: run._replace(whole=True)), max_size=12), cuts)
 def test_whole_runs_come_whole(wanted: list[Run], cut: list[int]) -> None:
     placement = Placement()
@@ -85,7 +90,7 @@ def disjoint(draw: st.DrawFn) -> list[Run]:
     return [run for run in found if draw(st.booleans())]
 
 
-@settings(max_examples=200)
+@on_any_machine
 @given(disjoint(), cuts, st.randoms())
 def test_runs_may_become_known_late(wanted: list[Run], cut: list[int], chance: Random) -> None:
     """As long as what has passed is still parked."""
@@ -110,6 +115,7 @@ def test_runs_may_become_known_late(wanted: list[Run], cut: list[int], chance: R
     check(wanted, found)
 
 
+@on_any_machine
 @given(maps)
 def test_only_what_is_needed_is_asked_for(wanted: list[Run]) -> None:
     placement = Placement()

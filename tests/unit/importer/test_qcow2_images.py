@@ -111,6 +111,7 @@ def test_only_what_is_allocated_travels(web: WebServer, raw: Path, out: Path) ->
         (("xz", "-0"), "qcow2.xz"),
         (("xz", "-0", "-T2", "--block-size=1MiB"), "qcow2.xz"),
         (("zstd", "-3"), "qcow2.zst"),
+        (("bzip2", "-1"), "qcow2.bz2"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else value,
 )
