@@ -18,8 +18,7 @@ from pathlib import Path
 
 from devcluster.errors import DevclusterError
 from devcluster.kubectl import Kubectl, Object
-from devcluster.prerequisites import install_packages
-from devcluster.shell import run, succeeds
+from devcluster.shell import run
 from oci.recipes import TESTSERVER
 
 NBD_PORT = 10809
@@ -62,8 +61,6 @@ class Boot:
 
 def boot(address: str, told: Callable[[str], None]) -> Boot:
     """Start a virtual machine from the disk and wait for its login prompt; `told` hears the lines of its console."""
-    if not succeeds(["qemu-system-x86_64", "--version"]):
-        install_packages(["qemu-system-x86"])
     if os.access("/dev/kvm", os.R_OK | os.W_OK):
         try:
             return _boot("kvm", address, told)

@@ -5,7 +5,7 @@ A claim is a PersistentVolumeClaim, a volume a PersistentVolume, a worker the po
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -173,7 +173,7 @@ class Happening:
     at: str
 
 
-def happenings(events: Any) -> tuple[Happening, ...]:
+def happenings(events: Iterable[Object]) -> tuple[Happening, ...]:
     """Events, the newest first; those of the same second in the order of their names, which mostly end in a time."""
     newest_first = sorted(events, key=lambda event: (last_seen(event), event["metadata"]["name"]), reverse=True)
     return tuple(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Literal
 
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
@@ -67,10 +67,14 @@ def restarts(state: State) -> int:
 
 
 def events(
-    state: State, at: Step, wanted: tuple[Condition, ...], before: Any, trouble: Trouble | None
+    state: State,
+    at: Step,
+    wanted: tuple[Condition, ...],
+    before: Iterable[Mapping[str, str]],
+    trouble: Trouble | None,
 ) -> tuple[Emit, ...]:
     volume = state.volume
-    known: Mapping[str, Mapping[str, str]] = {old["type"]: old for old in before}
+    known = {old["type"]: old for old in before}
     bound, ready, running = wanted
     said: list[Emit] = []
     if trouble is not None and differs(bound, known):
@@ -97,5 +101,5 @@ def differs(condition: Condition, known: Mapping[str, Mapping[str, str]]) -> boo
     return (old.get("status", ""), old.get("reason", ""), old.get("message", "")) != now
 
 
-def emit(state: State, kind: Any, reason: str, message: str) -> Emit:
+def emit(state: State, kind: Literal["Normal", "Warning"], reason: str, message: str) -> Emit:
     return Emit(state.volume.ref, kind, reason, message, COMPONENT)
