@@ -29,7 +29,6 @@ class Claim:
     owner_uid: str
     """uid of the controlling owner, empty when nobody controls it."""
     deleting: bool
-    finalizers: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -82,7 +81,6 @@ def claim(obj: Object | None) -> Claim | None:
         phase=(obj.get("status") or {}).get("phase", "Pending"),
         owner_uid=owner.get("uid", ""),
         deleting="deletionTimestamp" in meta,
-        finalizers=tuple(meta.get("finalizers") or ()),
     )
 
 
@@ -170,7 +168,6 @@ class Happening:
     reason: str
     message: str
     type: Literal["Normal", "Warning"]
-    at: str
 
 
 def happenings(events: Iterable[Object]) -> tuple[Happening, ...]:
@@ -181,7 +178,6 @@ def happenings(events: Iterable[Object]) -> tuple[Happening, ...]:
             event.get("reason", ""),
             event.get("message", ""),
             "Warning" if event.get("type") == "Warning" else "Normal",
-            last_seen(event),
         )
         for event in newest_first
     )
