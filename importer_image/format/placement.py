@@ -18,6 +18,10 @@ from importer_image.extent import Buffer
 
 PARKING_BYTES = 32 << 20
 """Together with the windows of source and target this fits into 128 MiB."""
+HELD_BYTES = 48 << 20
+"""Parts of runs that are handed out whole. An L1 table of 32 MiB, an L2 table and a cluster are the most that is sane."""
+RUNS = 256 << 10
+"""Runs that may wait, 60 MiB. Only images that are made to do harm, or much fragmented streams, have more."""
 MERGE_GAP_BYTES = 64 << 10
 """Two runs this close are fetched by one request: the gap costs less than a round trip."""
 
@@ -49,6 +53,7 @@ class Placement:
         """A heap by source offset; the number keeps equal offsets in the order in which they were added."""
         self._number = 0
         self._ready: deque[Piece] = deque()
+        self._held_bytes = 0
         self._parked = Parking(parking_bytes) if parking_bytes else None
         self._passed = 0
 
@@ -108,8 +113,10 @@ class Placement:
             self._ready.append(Piece(run.kind, run.place, data))
             return rest._replace(place=run.place + taken), ()
         if rest.length:
+            self._hold(taken)
             return rest, (*parts, bytes(data))
         if parts:
+            self._held_bytes -= sum(map(len, parts))
             data = b"".join((*parts, data))
         self._ready.append(Piece(run.kind, run.place, data))
         if self._parked:
@@ -123,8 +130,20 @@ class Placement:
                 self._parked.keep(self._passed, view[self._passed - offset : until - offset])
             self._passed = until
 
+    def _hold(self, length: int) -> None:
+        self._held_bytes += length
+        if self._held_bytes > HELD_BYTES:
+            raise Permanent(
+                "the image is corrupt: too many of its clusters overlap", "Write it anew: qemu-img convert."
+            )
+
     def _push(self, run: Run, parts: tuple[bytes, ...]) -> None:
         self._number += 1
+        if len(self._waiting) >= RUNS:
+            raise Permanent(
+                "the image is too fragmented to be read in one pass",
+                "Serve it from a web server that supports byte ranges, or write it anew with qemu-img convert.",
+            )
         heappush(self._waiting, (run.offset, self._number, run, parts))
 
 

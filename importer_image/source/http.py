@@ -147,9 +147,10 @@ class HttpSource:
         for reader in self._readers:
             reader.abort()
         self._stream_reader.abort()
+        deadline = time.monotonic() + JOIN_S
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(JOIN_S)
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _start(self, work: Sequence[Callable[[], None]]) -> None:
         self._belt = Belt()

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from importer_image.source import Source
 
 L1, L2 = "l1", "l2"
-GROUP_ENTRIES = 64 << 10
-"""Clusters whose places are held in memory at once, below 20 MiB: 4 GiB of the disk with clusters of 64 KiB."""
+CLUSTERS_AT_ONCE = 64 << 10
+"""Those whose places are held in memory, below 20 MiB: 4 GiB of the disk with clusters of 64 KiB."""
 
 
 class Qcow2:
@@ -45,7 +45,7 @@ class Qcow2:
         entries = entries_of(b"")
         for piece in self._fetch([self._l1_run()]):
             entries = entries_of(piece.data)
-        per_group = max(1, GROUP_ENTRIES // self._header.l2_entries)
+        per_group = max(1, CLUSTERS_AT_ONCE // self._header.l2_entries)
         for first in range(0, len(entries), per_group):
             tables: list[Run] = []
             for item in self._l2_runs(entries[first : first + per_group], first):
@@ -53,16 +53,27 @@ class Qcow2:
                     yield item
                 else:
                     tables.append(item)
-            data: list[Run] = []
-            for piece in self._fetch(tables):
-                for found in mapped(piece.data, piece.place, self._header):
-                    if isinstance(found, Extent):
-                        yield found
-                    else:
-                        data.append(found)
-            for piece in self._fetch(data):
-                yield from self._decode(piece)
-            yield from self._rest()
+            yield from self._mapped_by([(piece.place, bytes(piece.data)) for piece in self._fetch(tables)])
+
+    def _mapped_by(self, tables: Iterable[tuple[int, bytes]]) -> Iterator[Extent]:
+        """What these L2 tables map, each with its place on the disk."""
+        runs: list[Run] = []
+        for guest, table in tables:
+            for item in mapped(table, guest, self._header):
+                if isinstance(item, Extent):
+                    yield item
+                    continue
+                runs.append(item)
+                if len(runs) == CLUSTERS_AT_ONCE:
+                    yield from self._data(runs)
+                    runs = []
+        yield from self._data(runs)
+
+    def _data(self, runs: Iterable[Run]) -> Iterator[Extent]:
+        for piece in self._fetch(runs):
+            yield from self._decode(piece)
+        if self._unpacker:
+            yield from self._unpacker.rest()
 
     def _by_stream(self) -> Iterator[Extent]:
         placement = Placement(PARKING_BYTES)
@@ -74,7 +85,8 @@ class Qcow2:
             offset += len(view)
         for piece in self._cut_off(placement, offset):
             yield from self._use(piece, placement)
-        yield from self._rest()
+        if self._unpacker:
+            yield from self._unpacker.rest()
 
     def _use(self, piece: Piece, placement: Placement) -> Iterator[Extent]:
         """A piece of a stream is data or says where other pieces belong."""
@@ -125,10 +137,6 @@ class Qcow2:
 
             self._unpacker = Unpacker(self._header)
         yield from self._unpacker.put(piece.place, piece.data)
-
-    def _rest(self) -> Iterator[Extent]:
-        if self._unpacker:
-            yield from self._unpacker.rest()
 
     def _l1_run(self) -> Run:
         return Run(self._header.l1_offset, self._header.l1_entries * 8, L1, 0, whole=True)

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import importer_image.format.placement as module
 from importer_image.errors import Permanent
 from importer_image.format.placement import MERGE_GAP_BYTES, Parking, Piece, Placement, Run
+from tests.images import MIB
 
 SIZE = 400
 SOURCE = bytes(n * 7 % 251 for n in range(SIZE))
@@ -174,3 +176,29 @@ def test_parking_keeps_the_latest() -> None:
     assert parking.read(275, 100) == SOURCE[275:300]
     with pytest.raises(Permanent):
         parking.read(100, 1)
+
+
+def test_overlapping_runs_do_not_fill_the_memory() -> None:
+    """Thousands of clusters that all claim the same bytes, cut by the end of a slice."""
+    placement = Placement()
+    for number in range(100):
+        placement.add(Run(0, 2 * MIB, "packed", number, whole=True))
+    with pytest.raises(Permanent, match="too many of its clusters overlap"):
+        list(placement.feed(0, memoryview(bytes(MIB))))
+
+
+def test_whole_runs_one_after_another_are_no_overlap() -> None:
+    placement = Placement()
+    for number in range(100):
+        placement.add(Run(number * 3 * MIB, 3 * MIB, "packed", number, whole=True))
+    slices = (placement.feed(offset, memoryview(bytes(MIB))) for offset in range(0, 300 * MIB, MIB))
+    assert [piece.place for pieces in slices for piece in pieces] == list(range(100))
+
+
+def test_runs_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RUNS", 10)
+    placement = Placement()
+    for number in range(10):
+        placement.add(Run(number, 1, "data", number))
+    with pytest.raises(Permanent, match="too fragmented"):
+        placement.add(Run(10, 1, "data", 10))
