@@ -19,7 +19,7 @@ from importer_image.extent import Buffer
 PARKING_BYTES = 32 << 20
 """Together with the windows of source and target this fits into 128 MiB."""
 HELD_BYTES = 48 << 20
-"""Parts of runs that are handed out whole. An L1 table of 32 MiB, an L2 table and a cluster are the most that is sane."""
+"""Parts of runs that are handed out whole. The most that is sane are an L1 table of 32 MiB, an L2 table, a cluster."""
 RUNS = 256 << 10
 """Runs that may wait, 60 MiB. Only images that are made to do harm, or much fragmented streams, have more."""
 MERGE_GAP_BYTES = 64 << 10
