@@ -25,7 +25,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.stopwatch import KINDS, STAGES, Run, Stopwatch
 from cdi_operator.api.annotations import API_VERSION
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
@@ -33,6 +32,7 @@ from cdi_operator.cluster.errors import ApiError
 from cdi_operator.flows.actions import Ref
 from demo import server
 from demo.install import CONTROLLER_PODS, NAMESPACE
+from demo.stopwatch import KINDS, STAGES, Run, Stopwatch
 from devcluster import choose
 from devcluster.errors import DevclusterError
 from devcluster.kubectl import Kubectl

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bench.stopwatch import STAGES
 from demo import disk, server, verify
 from demo.follow import Import, follow
 from demo.install import install
 from demo.panel import showing
 from demo.stages import Stages
+from demo.stopwatch import STAGES
 from demo.verify import Boot
 from devcluster.errors import DevclusterError
 from devcluster.kubectl import Kubectl

@@ -1,6 +1,6 @@
 """One DataVolume from apply to Succeeded, as it happens: what the API server shows, and what the worker tells.
 
-The stages are those of `bench.stopwatch`; bytes and speed come from the worker's own metrics, through the API server.
+The stages are those of `demo.stopwatch`; bytes and speed come from the worker's own metrics, through the API server.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.stopwatch import KINDS, STAGES, Run, Stopwatch
 from cdi_operator.api import annotations as names
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
 from cdi_operator.flows.actions import Object
+from demo.stopwatch import KINDS, STAGES, Run, Stopwatch
 from devcluster.errors import DevclusterError
 from devcluster.kubectl import Kubectl
 from importer_image.job import Report

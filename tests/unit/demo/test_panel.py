@@ -7,9 +7,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from bench.stopwatch import STAGES, Run
 from demo.follow import Import
 from demo.panel import figures, showing
+from demo.stopwatch import STAGES, Run
 
 WORKER = {
     "kubevirt_cdi_import_progress_total": 50.0,
