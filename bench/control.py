@@ -186,8 +186,10 @@ def main() -> int:
     parser.add_argument(
         "--install-namespace", default=NAMESPACE, help="where the chart is installed (default %(default)s)"
     )
-    parser.add_argument("--repeat", type=int, default=10, help="DataVolumes of each kind, one by one")
-    parser.add_argument("--crowd", type=int, default=30, help="DataVolumes applied at once")
+    parser.add_argument(
+        "--repeat", type=int, default=10, help="DataVolumes of each kind, one by one (default %(default)s)"
+    )
+    parser.add_argument("--crowd", type=int, default=30, help="DataVolumes applied at once (default %(default)s)")
     options = parser.parse_args()
     try:
         kubectl = Kubectl(options.kubeconfig or choose.cluster().kubeconfig())
