@@ -6,12 +6,11 @@ import os
 import subprocess
 from dataclasses import dataclass
 
-from demo.install import CONTROLLER_PODS, NAMESPACE
+from demo.install import CONTROLLER, CONTROLLER_PODS, NAMESPACE
 from devcluster import choose
 from devcluster.embedded import Embedded
 from devcluster.kubectl import Kubectl, Object
 from devcluster.layout import CHECKOUT
-from oci import recipes
 
 TAKEOVER_S = 15
 """How long the cluster may be without a leader."""
@@ -31,8 +30,9 @@ class Installation:
 
     @property
     def python_image(self) -> str:
-        """An image that the nodes have and that has a Python: the importer's."""
-        return recipes.IMPORTER.reference
+        """An image that the nodes have and that has a Python: the importer's, as the installed controller names it."""
+        first = self.own.get(CONTROLLER)["spec"]["template"]["spec"]["containers"][0]
+        return next(str(each["value"]) for each in first["env"] if each["name"] == "IMPORTER_IMAGE")
 
     def controllers(self) -> list[Object]:
         """The controller's pods that are to stay."""
