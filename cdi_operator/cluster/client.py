@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,7 +31,7 @@ PAGE = 500
 WATCH_S = 280
 """How long one watch request lives; the API server ends it, and it is taken up where it was."""
 SILENCE_S = 90.0
-"""A watch without a word is dead after this long: bookmarks come about every 60 s."""
+"""A watch without a word may be dead after this long, since bookmarks come about every 60 s. (Not among events.)"""
 LONGEST_LINE_BYTES = 4 << 20
 
 REQUESTS = Counter(
@@ -87,7 +87,7 @@ class Client:
         self, kind: str, resource_version: str, *, namespace: str = "", labels: str = "", fields: str = ""
     ) -> AsyncIterator[tuple[str, Object]]:
         """Changes since `resource_version`: ("ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK", object), until the
-        server ends the request. An `ApiError` of status 410 means: too old, list again.
+        server ends the request or has been silent for SILENCE_S. An `ApiError` of status 410: too old, list again.
         """
         query = {
             "watch": "true",
@@ -100,11 +100,12 @@ class Client:
         silence = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENCE_S)
         path = KINDS[kind].path(namespace)
         async with self._request("watch", "GET", kind, path, query=query, patience=silence) as response:
-            async for line in response.content:
-                change = json.loads(line)
-                if change["type"] == "ERROR":
-                    raise _refusal(change["object"].get("code", 500), change["object"], {})
-                yield change["type"], change["object"]
+            with suppress(aiohttp.SocketTimeoutError):
+                async for line in response.content:
+                    change = json.loads(line)
+                    if change["type"] == "ERROR":
+                        raise _refusal(change["object"].get("code", 500), change["object"], {})
+                    yield change["type"], change["object"]
 
     async def create(self, obj: Object) -> Object:
         kind, meta = KINDS[obj["kind"]], obj["metadata"]

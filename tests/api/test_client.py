@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import Any
 
@@ -133,6 +134,14 @@ async def test_create_twice_is_a_conflict(client: Client, namespace: str) -> Non
     with pytest.raises(ApiError) as refused:
         await client.create(claim(namespace))
     assert (refused.value.status, refused.value.reason) == (409, "AlreadyExists")
+
+
+async def test_a_silent_watch_ends(client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And that is no error: events have no bookmarks, so in a quiet cluster their watch says nothing for hours."""
+    monkeypatch.setattr("cdi_operator.cluster.client.SILENCE_S", 0.5)
+    versions = [version async for _, version in client.list("Event", namespace=namespace)]
+    async with asyncio.timeout(20):
+        assert [change async for change in client.watch("Event", versions[-1], namespace=namespace)] == []
 
 
 async def test_watch_goes_on_from_a_version(client: Client, namespace: str) -> None:
