@@ -44,6 +44,8 @@ class World:
         self.emitted: list[Emit] = []
         self.percents: dict[str, float] = {}
         """What `progress` answers, by uid of the pod."""
+        self.changes: list[tuple[Object, bool]] = []
+        """Every object that came, changed or went, in order, and whether it is still there: what watches tell."""
         self.refusals: dict[ObjectKey, Refusal] = {}
         """What the API server will not create, and what it says about it."""
         self._objects: dict[ObjectKey, dict[str, Any]] = {}
@@ -78,14 +80,12 @@ class World:
         meta = made["metadata"]
         meta.setdefault("uid", f"uid-{made['kind'].lower()}-{self._next_version()}")
         meta.setdefault("creationTimestamp", timestamp(self.now))
-        self._store(_key(made), made)
-        return made
+        return self._store(_key(made), made)
 
     def edit(self, kind: str, name: str, patch: dict[str, Any], namespace: str = "") -> Object:
         """Somebody else changes an object, by a JSON merge patch."""
         key = (kind, namespace, name)
-        self._store(key, merge_patch(self._objects[key], patch))
-        return self._objects[key]
+        return self._store(key, merge_patch(self._objects[key], patch))
 
     def delete(self, kind: str, name: str, namespace: str = "") -> None:
         """Somebody else deletes an object."""
@@ -145,15 +145,16 @@ class World:
         found = self._objects.get(_key_of(ref))
         return found is not None and ref.uid in ("", found["metadata"]["uid"])
 
-    def _store(self, key: ObjectKey, obj: dict[str, Any]) -> None:
+    def _store(self, key: ObjectKey, obj: dict[str, Any]) -> Object:
         """A write that changes nothing makes no new version; one that takes the last finalizer away ends a deletion."""
-        meta = obj["metadata"]
         if obj == self._objects.get(key):
-            return
-        meta["resourceVersion"] = self._next_version()
-        self._objects[key] = obj
+            return obj
+        meta = {**obj["metadata"], "resourceVersion": self._next_version()}
+        stored = self._objects[key] = {**obj, "metadata": meta}
+        self.changes.append((stored, True))
         if "deletionTimestamp" in meta and not meta.get("finalizers"):
             self._remove(key)
+        return stored
 
     def _delete(self, key: ObjectKey) -> None:
         obj = self._objects.get(key)
@@ -165,7 +166,7 @@ class World:
             self._remove(key)
 
     def _remove(self, key: ObjectKey) -> None:
-        del self._objects[key]
+        self.changes.append((self._objects.pop(key), False))
         self._applied.pop(key, None)
         for orphan in [other for other, obj in self._objects.items() if self._is_garbage(obj)]:
             self._delete(orphan)

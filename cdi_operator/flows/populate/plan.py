@@ -7,22 +7,21 @@ deleted (spec 4.2).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
 
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
 from cdi_operator.flows import progress
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, PatchSpec, Plan
+from cdi_operator.flows.difference import changes
 from cdi_operator.flows.populate.objects import prime_claim
 from cdi_operator.flows.populate.state import State
-from cdi_operator.flows.seen import Claim
+from cdi_operator.flows.seen import Claim, Happening
 from cdi_operator.flows.settings import Settings
 from cdi_operator.flows.sources import import_kind
 
 COMPONENT = "import-populator"
-QUOTA = "exceeded quota"
-NOT_SUPPORTED = "SourceNotSupported"
 
 NEWS_OF_WORK = (
     names.POD_PHASE,
@@ -59,18 +58,25 @@ def begin(state: State, settings: Settings) -> Plan:
     if not may_begin(state) or state.source is None:
         return ()
     if import_kind(state.source.get("source") or {}) is None:
-        return tell(target, "Warning", NOT_SUPPORTED, "the VolumeImportSource names no source that is known")
+        reason, text = reasons.SOURCE_NOT_SUPPORTED, "the VolumeImportSource names no source that is known"
+        return in_the_way(target, reason, reason, text)
     make = Create(prime_claim(target, state.source, state.defaults.preallocation, settings))
     if state.refusal is not None:
-        message = state.refusal.message
-        quota = reasons.ERR_EXCEEDED_QUOTA if QUOTA in message else reasons.ERR_CREATING_PRIME
-        return (*tell(target, "Warning", reasons.ERR_CREATING_PRIME, message, condition=quota), make)
+        reason = reasons.ERR_EXCEEDED_QUOTA if state.refusal.exceeds_quota else reasons.ERR_CREATING_PRIME
+        return (*in_the_way(target, reason, reasons.ERR_CREATING_PRIME, state.refusal.message), make)
     name = make.object["metadata"]["name"]
     return (
         make,
         PatchMeta(target.ref, annotations={names.PVC_PRIME: name}),
         Emit(target.ref, "Normal", reasons.CREATED_PRIME, "PVC Prime created successfully", COMPONENT),
     )
+
+
+def in_the_way(target: Claim, reason: str, event_reason: str, message: str) -> Plan:
+    """Why there is no hidden claim: a condition for the DataVolume and, when it is new, an event."""
+    annotations = changes(target.annotations, not_bound(reason, message))
+    event = Emit(target.ref, "Warning", event_reason, message, COMPONENT)
+    return (PatchMeta(target.ref, annotations=annotations), event) if annotations else ()
 
 
 def may_begin(state: State) -> bool:
@@ -88,46 +94,49 @@ def start_over(prime: Claim) -> Plan:
 
 
 def show(state: State, prime: Claim) -> Plan:
-    """Brings the news of the hidden claim to the target, labels together with the phase that they explain."""
+    """Brings the news of the hidden claim to the target: of the work, with the labels that explain it, and of itself.
+
+    What differs is told for the target as it was seen. Were it patched as it is by now, unseen, an answer of the API
+    server that got lost could leave old and new words on it for good, since nobody looks any more once it is bound.
+    """
     target = state.target
-    wanted = {
+    annotations = changes(target.annotations, {**news_of_work(state, prime), **news_of_binding(state, prime)})
+    labels = {key: value for key, value in prime.labels.items() if ".kubevirt.io/" in key and key not in target.labels}
+    if not annotations and not labels:
+        return ()
+    patch = PatchMeta(target.ref, annotations=annotations, labels=labels, resource_version=target.resource_version)
+    if names.BOUND_MESSAGE not in annotations or state.news is None:
+        return (patch,)
+    message = relayed(state.news, prime)
+    return (patch, Emit(target.ref, state.news.type, state.news.reason, message, COMPONENT))
+
+
+def news_of_work(state: State, prime: Claim) -> dict[str, str | None]:
+    shown = progress.DONE if prime.finished else progress.text(state.percent)
+    return {
         **{key: prime.annotations.get(key) for key in NEWS_OF_WORK},
         names.PREALLOCATION_REQUESTED: prime.annotations.get(names.PREALLOCATION_REQUESTED, "false"),
-        names.POD_RESTARTS: str(max(prime.restarts, target.restarts)),
+        names.POD_RESTARTS: str(max(prime.restarts, state.target.restarts)),
         names.PVC_PRIME: prime.name,
+        **({names.POPULATOR_PROGRESS: shown} if shown else {}),
     }
-    if shown := progress.DONE if prime.finished else progress.text(state.percent):
-        wanted[names.POPULATOR_PROGRESS] = shown
-    annotations = {key: value for key, value in wanted.items() if target.annotations.get(key) != value}
-    labels = {key: value for key, value in prime.labels.items() if ".kubevirt.io/" in key and key not in target.labels}
-    patch = (PatchMeta(target.ref, annotations=annotations, labels=labels),) if annotations or labels else ()
-    return (*patch, *relay(state, prime))
 
 
-def relay(state: State, prime: Claim) -> Plan:
+def news_of_binding(state: State, prime: Claim) -> Mapping[str, str | None]:
     """What happens to the hidden claim is told on the target, where users look (spec 2.4)."""
-    target = state.target
     if state.news is not None:
-        return tell(target, state.news.type, state.news.reason, f"[{prime.name}] : {state.news.message}")
-    if target.annotations.get(names.BOUND_REASON, reasons.PENDING) == reasons.PENDING:
-        return ()
-    no_more = dict.fromkeys((names.BOUND, names.BOUND_MESSAGE, names.BOUND_REASON))
-    return (PatchMeta(target.ref, annotations=no_more),)
+        return not_bound(reasons.PENDING, relayed(state.news, prime))
+    of_prime = state.target.annotations.get(names.BOUND_REASON, reasons.PENDING) == reasons.PENDING
+    return {} if of_prime else dict.fromkeys((names.BOUND, names.BOUND_MESSAGE, names.BOUND_REASON))
 
 
-def tell(
-    target: Claim, kind: Literal["Normal", "Warning"], reason: str, message: str, condition: str = reasons.PENDING
-) -> Plan:
-    """Why the target is not bound: as a condition (with reason `condition`) for the DataVolume, and as an event."""
-    wanted = {
-        names.BOUND: "false",
-        names.BOUND_MESSAGE: message,
-        names.BOUND_REASON: condition,
-    }
-    changes = {key: value for key, value in wanted.items() if target.annotations.get(key) != value}
-    if not changes:
-        return ()
-    return (PatchMeta(target.ref, annotations=changes), Emit(target.ref, kind, reason, message, COMPONENT))
+def relayed(news: Happening, prime: Claim) -> str:
+    return f"[{prime.name}] : {news.message}"
+
+
+def not_bound(reason: str, message: str) -> dict[str, str | None]:
+    """The condition Bound of the DataVolume, as annotations."""
+    return {names.BOUND: "false", names.BOUND_REASON: reason, names.BOUND_MESSAGE: message}
 
 
 def hand_over(state: State, prime: Claim) -> Plan:

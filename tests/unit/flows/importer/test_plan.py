@@ -2,11 +2,14 @@
 2.6, 3.1).
 """
 
+from dataclasses import replace
+
 import pytest
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Wait
 from cdi_operator.flows.importer import observe, plan
+from cdi_operator.flows.seen import worker
 from cdi_operator.flows.view import Refusal
 from tests.unit.flows.given import (
     CSI,
@@ -215,6 +218,17 @@ def test_what_is_told_already_is_not_told_again():
     world = World(*CSI, target(), prime("Bound"), RUNNING)
     world.apply(plan(observe(world, PRIME_KEY), SETTINGS, NOW))
     assert plan(observe(world, PRIME_KEY), SETTINGS, NOW) == ()
+
+
+def test_what_differs_is_written_on_the_claim_as_it_was_seen():
+    """The answer to the last patch got lost: what it wrote is there unseen, and would stay beside "Succeeded"."""
+    world = World(*CSI, target(), prime("Bound"), RUNNING)
+    stale = observe(world, PRIME_KEY)
+    world.apply(plan(stale, SETTINGS, NOW))
+    done = replace(stale, worker=worker(SUCCEEDED))
+    world.apply(plan(done, SETTINGS, NOW))
+    notes = world.get("PersistentVolumeClaim", PRIME, NS)["metadata"]["annotations"]
+    assert (notes[names.POD_PHASE], notes[names.RUNNING]) == ("Running", "true"), "not half of each"
 
 
 # What stands in the way -------------------------------------------------------------------------------------------

@@ -163,6 +163,13 @@ def test_events_of_the_hidden_claim_are_told_on_the_target(events, message, want
         assert patch.annotations[names.BOUND_MESSAGE] == wanted[2]
 
 
+def test_all_news_are_one_patch_of_the_target_as_it_was_seen():
+    world = world_of(target(), prime(annotations={names.POD_PHASE: "Running"}), event("Provisioning", "on it"))
+    (patch, _) = plan(observe(world, KEY), SETTINGS, NOW)
+    assert (patch.annotations[names.POD_PHASE], patch.annotations[names.BOUND]) == ("Running", "false")
+    assert patch.resource_version == world.get("PersistentVolumeClaim", NAME, NS)["metadata"]["resourceVersion"]
+
+
 # The volume changes hands -------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,267 @@
+"""Whatever happens on the way, and in whatever order: every DataVolume gets its disk, and leaves nothing behind.
+
+A run takes one of the moves that are possible after the other, by chance, and now and then a fault. Then the faults
+stop and everybody goes on until there is nothing left to do: there must be an end to that, and the right one. A run
+that fails tells its story. `SIMULATION_RUNS=1000` looks for longer, and elsewhere than usual.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import Phase, given, note, settings
+from hypothesis import strategies as st
+
+from cdi_operator.api import annotations as names
+from cdi_operator.cluster.errors import Unreachable
+from cdi_operator.flows.view import Refusal
+from tests.unit.flows.controllers import CONTROLLERS, WRITTEN, crash, select_node
+from tests.unit.flows.given import (
+    BLANK,
+    CSI,
+    CSI_WAITS,
+    HONOURS_WAIT,
+    HTTP,
+    LOCAL,
+    LOCAL_WAITS,
+    NAME,
+    NO_GATES,
+    NS,
+    data_volume,
+    noted,
+)
+from tests.unit.flows.simulation import ApiServer, Controller, Died, Move, Moves
+from tests.unit.world import NOW, World
+
+CLAIM = "PersistentVolumeClaim"
+RUNS = int(os.environ.get("SIMULATION_RUNS", 0))
+SETTINGS = settings(
+    max_examples=RUNS or 10,
+    derandomize=not RUNS,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+)
+QUOTA = Refusal(None, "Forbidden", "exceeded quota: q", NOW)  # type: ignore[arg-type]
+LONGEST = 400
+"""Moves after which it should long be over: an undisturbed import takes about 40."""
+
+
+@dataclass(frozen=True)
+class Case:
+    storage: Any
+    gates: Any
+    annotations: Any = None
+    source: Any = None
+    consumed: bool = False
+    """The user's own pod waits for the claim, and the scheduler selects a node for it."""
+    leaders: int = 1
+    """A leader that was cut off goes on for a moment after the next one has begun."""
+
+
+CASES = {
+    "populator": Case(CSI, HONOURS_WAIT),
+    "populator, blank": Case(CSI, HONOURS_WAIT, source=BLANK),
+    "populator, first consumer": Case(CSI_WAITS, HONOURS_WAIT, consumed=True),
+    "populator, at once": Case(CSI_WAITS, HONOURS_WAIT, {names.IMMEDIATE_BIND: ""}),
+    "populator, no gate": Case(CSI_WAITS, NO_GATES),
+    "populator, two leaders": Case(CSI, HONOURS_WAIT, leaders=2),
+    "legacy": Case(LOCAL, HONOURS_WAIT),
+    "legacy, first consumer": Case(LOCAL_WAITS, HONOURS_WAIT, consumed=True),
+    "legacy, at once": Case(LOCAL_WAITS, HONOURS_WAIT, {names.IMMEDIATE_BIND: ""}),
+    "legacy, no gate": Case(LOCAL_WAITS, NO_GATES),
+    "legacy, two leaders": Case(LOCAL, HONOURS_WAIT, leaders=2),
+}
+
+
+class Play:
+    """One run of one case."""
+
+    def __init__(self, case: Case) -> None:
+        volume = noted(data_volume(case.source or HTTP), case.annotations or {})
+        self.case = case
+        self.world = World(*case.storage, case.gates, volume)
+        self.server = ApiServer(self.world)
+        self.leaders = [Controller(self.server) for _ in range(case.leaders)]
+        self.story: list[str] = []
+
+    def moves(self) -> Moves:
+        for leader in self.leaders:
+            yield from leader.moves()
+        for controller in CONTROLLERS:
+            yield from controller(self.world)
+        claim = self.world.get(CLAIM, NAME, NS)
+        if self.case.consumed and claim and names.SELECTED_NODE not in claim["metadata"]["annotations"]:
+            yield from select_node(self.world, claim)
+
+    def faults(self) -> Moves:
+        """What users, nodes and networks do. Nothing here is for good."""
+        world = self.world
+        yield "time passes", self.time_passes
+        for error in (Died(), Unreachable("connection reset")):
+            for carried_out in (False, True):
+                fault = (error, carried_out)
+                yield f"{fault}", lambda fault=fault: setattr(self.server, "fault", fault)
+        for kind in (CLAIM, "Pod", "VolumeImportSource"):
+            for obj in world.all(kind):
+                name = obj["metadata"]["name"]
+                yield f"delete {kind} {name}", lambda kind=kind, name=name: world.delete(kind, name, NS)
+        for pod in world.all("Pod"):
+            if pod.get("status", {}).get("phase") == "Running":
+                yield "crash", lambda pod=pod: crash(world, pod)
+            if pod.get("status", {}).get("phase") != "Succeeded":
+                evicted = {"status": {"phase": "Failed", "reason": "Evicted"}}
+                yield "evict", lambda pod=pod, patch=evicted: world.edit("Pod", pod["metadata"]["name"], patch, NS)
+        for volume in world.all("PersistentVolume"):
+            if volume["spec"]["claimRef"]["name"] != NAME:
+                yield (
+                    "lose a volume",
+                    lambda volume=volume: world.delete("PersistentVolume", volume["metadata"]["name"]),
+                )
+        for kind, name in ((CLAIM, NAME), *self.hidden()):
+            yield f"quota on {name}", lambda place=(kind, NS, name): world.refusals.update({place: QUOTA})
+        if world.refusals:
+            yield "quotas are lifted", world.refusals.clear
+
+    def hidden(self) -> list[tuple[str, str]]:
+        claim = self.world.get(CLAIM, NAME, NS)
+        if claim is None:
+            return []
+        prime = f"prime-{claim['metadata']['uid']}"
+        return [(CLAIM, prime), ("Pod", f"importer-{prime}"), ("Pod", f"importer-{NAME}")]
+
+    def choose(self, chance: Random) -> None:
+        for _ in range(chance.randrange(140)):
+            disturbed = chance.randrange(6) == 0
+            moves = list(self.faults() if disturbed else self.moves()) or list(self.faults())
+            self._take(moves, chance.randrange(len(moves)))
+
+    def _take(self, moves: list[tuple[str, Move]], number: int) -> None:
+        name, move = moves[number]
+        self.story.append(name)
+        before = self._phase()
+        move()
+        if self._phase() == "Succeeded" != before:
+            self._check_that_it_is_true()
+
+    def _phase(self) -> str:
+        volume = self.world.get("DataVolume", NAME, NS) or {}
+        return str(volume.get("status", {}).get("phase", ""))
+
+    def _check_that_it_is_true(self) -> None:
+        """Unless somebody took the claim away in the meantime, the whole disk is there the moment that we say so."""
+        claim = self.world.get(CLAIM, NAME, NS)
+        seen = [leader.cache.get(CLAIM, NAME, NS) for leader in self.leaders]
+        if claim and all(each and each["metadata"]["uid"] == claim["metadata"]["uid"] for each in seen):
+            volume = self.world.get("PersistentVolume", claim["spec"]["volumeName"])
+            assert volume is not None
+            assert WRITTEN in volume["metadata"].get("labels", ())
+
+    def calm_down(self) -> None:
+        """No more faults, and everybody goes on until nobody has anything to do, however long they wait."""
+        self.world.refusals.clear()
+        self.server.fault = None
+        self.story.append("-- from here on everybody only does his work --")
+        began = len(self.story)
+        while moves := list(self.moves()) or list(self._after_a_while()):
+            taken = len(self.story) - began
+            assert taken < LONGEST, "there is no end to it"
+            self._take(moves, taken % len(moves))
+
+    def _after_a_while(self) -> Moves:
+        if any(leader.timers for leader in self.leaders):
+            yield "time passes", self.time_passes
+
+    def time_passes(self) -> None:
+        """Enough for every timer: backoffs, refusals that are to be tried again, pods that grow old."""
+        self.world.now += timedelta(seconds=61)
+        for leader in self.leaders:
+            leader.timers_are_due()
+
+    def left(self) -> dict[str, list[str]]:
+        kinds = (CLAIM, "Pod", "PersistentVolume", "VolumeImportSource", "DataVolume")
+        return {kind: [obj["metadata"]["name"] for obj in self.world.all(kind)] for kind in kinds}
+
+
+def check_disk(play: Play) -> None:
+    """The DataVolume says that all is well, and it is."""
+    status = play.world.get("DataVolume", NAME, NS)["status"]
+    claim = play.world.get(CLAIM, NAME, NS)
+    volume = play.world.get("PersistentVolume", claim["spec"]["volumeName"])
+    assert (status["phase"], status["progress"], status["claimName"]) == ("Succeeded", "100.0%", NAME)
+    assert [each["status"] for each in status["conditions"]] == ["True", "True", "False"]
+    assert claim["status"]["phase"] == "Bound"
+    assert volume["spec"]["claimRef"]["uid"] == claim["metadata"]["uid"]
+    assert volume["metadata"]["labels"][WRITTEN]
+    assert play.left() == {
+        CLAIM: [NAME],
+        "Pod": [],
+        "PersistentVolume": [volume["metadata"]["name"]],
+        "VolumeImportSource": [],
+        "DataVolume": [NAME],
+    }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quiet() -> Iterator[None]:
+    """A controller logs what it does; a thousand runs of one are too much of that."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+@contextmanager
+def told(play: Play) -> Iterator[Play]:
+    """With the story up to there, should it not end well."""
+    try:
+        yield play
+    except Exception:
+        note("\n".join(play.story))
+        raise
+
+
+chances = st.randoms(use_true_random=True)
+cases = pytest.mark.parametrize("case", CASES)
+
+
+@cases
+def test_undisturbed(case: str) -> None:
+    play = Play(CASES[case])
+    play.calm_down()
+    check_disk(play)
+    asked = play.server.requests
+    for leader in play.leaders:
+        leader.start()
+    play.calm_down()
+    assert play.server.requests == asked, "a new controller that finds everything done asks for nothing"
+
+
+@cases
+@SETTINGS
+@given(chance=chances)
+def test_every_import_ends_well(case: str, chance: Random) -> None:
+    with told(Play(CASES[case])) as play:
+        play.choose(chance)
+        play.calm_down()
+        check_disk(play)
+
+
+@cases
+@SETTINGS
+@given(chance=chances)
+def test_deletion_leaves_nothing(case: str, chance: Random) -> None:
+    with told(Play(CASES[case])) as play:
+        play.choose(chance)
+        play.world.delete("DataVolume", NAME, NS)
+        play.choose(chance)
+        play.calm_down()
+        assert not any(play.left().values()), play.left()
