@@ -110,6 +110,8 @@ def _packed(entry: int, guest: int, header: Header) -> _Found:
 def _joined(found: Iterator[_Found], virtual_bytes: int) -> Iterator[Run | Extent]:
     start, length, place = -1, 0, 0
     for offset, more, guest, kind in found:
+        if guest >= virtual_bytes:
+            break
         if kind is PACKED:
             if length:
                 yield _piece(start, length, place, virtual_bytes)
@@ -126,7 +128,7 @@ def _joined(found: Iterator[_Found], virtual_bytes: int) -> Iterator[Run | Exten
 
 
 def _piece(start: int, length: int, place: int, virtual_bytes: int) -> Run | Extent:
-    """The last cluster may reach behind the end of the disk."""
+    """The last cluster or subcluster may reach behind the end of the disk."""
     length = min(length, virtual_bytes - place)
     return Extent(place, length, None) if start < 0 else Run(start, length, DATA, place)
 
