@@ -5,13 +5,14 @@ Only what matters to a claim: volumes are made, bound, lost and reclaimed; pods 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Object
-from cdi_operator.flows.seen import timestamp
+from cdi_operator.flows.seen import controller, timestamp
 from tests.unit.flows.given import NS, ended, report, running, terminated, waiting
-from tests.unit.flows.simulation import Moves
+from tests.unit.flows.simulation import Move, Moves
 from tests.unit.world import World
 
 WRITTEN = "written"
@@ -22,41 +23,43 @@ def provisioner(world: World) -> Moves:
     """Makes volumes for claims without a data source; where a consumer is waited for, once a node was selected."""
     for claim in world.all("PersistentVolumeClaim"):
         spec, meta = claim["spec"], claim["metadata"]
-        waits = world.get("StorageClass", spec["storageClassName"])["volumeBindingMode"] == "WaitForFirstConsumer"
         placed = names.SELECTED_NODE in (meta.get("annotations") or {})
-        wanted = _pending(claim) and "dataSourceRef" not in spec and (placed or not waits)
+        wanted = _pending(claim) and "dataSourceRef" not in spec and (placed or not _waits(world, claim))
         if wanted and world.get("PersistentVolume", f"pv-{meta['uid']}") is None:
-            reference = {"namespace": NS, "name": meta["name"], "uid": meta["uid"]}
-            yield f"provision {meta['name']}", lambda meta=meta, reference=reference: _provision(world, meta, reference)
+            yield f"provision {meta['name']}", partial(_provision, world, meta["name"], meta["uid"])
 
 
-def _provision(world: World, meta: Any, reference: Any) -> None:
+def _waits(world: World, claim: Object) -> bool:
+    kind = world.get("StorageClass", claim["spec"]["storageClassName"])
+    return kind is not None and kind["volumeBindingMode"] == "WaitForFirstConsumer"
+
+
+def _provision(world: World, name: str, uid: str) -> None:
+    reference = {"namespace": NS, "name": name, "uid": uid}
     spec = {"claimRef": reference, "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}}
-    world.add({"kind": "PersistentVolume", "metadata": {"name": f"pv-{meta['uid']}"}, "spec": spec})
+    world.add({"kind": "PersistentVolume", "metadata": {"name": f"pv-{uid}"}, "spec": spec})
     said = {"type": "Normal", "reason": "ProvisioningSucceeded", "message": "Successfully provisioned volume"}
     about = {"kind": "PersistentVolumeClaim", **reference}
-    event = {"kind": "Event", "metadata": {"name": f"provisioned-{meta['uid']}", "namespace": NS}}
+    event = {"kind": "Event", "metadata": {"name": f"provisioned-{uid}", "namespace": NS}}
     world.add({**event, **said, "involvedObject": about, "lastTimestamp": timestamp(world.now)})
 
 
 def binder(world: World) -> Moves:
     """Claims and volumes find each other by claimRef, lose each other, and volumes go with their claims."""
     claims = {claim["metadata"]["uid"]: claim for claim in world.all("PersistentVolumeClaim")}
-    volumes = {volume["metadata"]["name"]: volume for volume in world.all("PersistentVolume")}
-    for volume in volumes.values():
-        claim = claims.get(volume["spec"]["claimRef"]["uid"])
+    owners = {}
+    for volume in world.all("PersistentVolume"):
+        name = volume["metadata"]["name"]
+        owners[name] = volume["spec"]["claimRef"]["uid"]
+        claim = claims.get(owners[name])
         if claim is None:
-            yield "reclaim", lambda name=volume["metadata"]["name"]: world.delete("PersistentVolume", name)
+            yield "reclaim", partial(world.delete, "PersistentVolume", name)
         elif _pending(claim):
-            bound = {"spec": {"volumeName": volume["metadata"]["name"]}, "status": {"phase": "Bound"}}
-            yield f"bind {claim['metadata']['name']}", lambda claim=claim, bound=bound: _edit(world, claim, bound)
+            bound = edit(world, claim, spec={"volumeName": name}, status={"phase": "Bound"})
+            yield f"bind {claim['metadata']['name']}", bound
     for uid, claim in claims.items():
-        volume = volumes.get(claim["spec"].get("volumeName", ""))
-        if _phase(claim) == "Bound" and (volume is None or volume["spec"]["claimRef"]["uid"] != uid):
-            yield (
-                f"lose {claim['metadata']['name']}",
-                lambda claim=claim: _edit(world, claim, {"status": {"phase": "Lost"}}),
-            )
+        if _phase(claim) == "Bound" and owners.get(claim["spec"]["volumeName"]) != uid:
+            yield f"lose {claim['metadata']['name']}", edit(world, claim, status={"phase": "Lost"})
 
 
 def protection(world: World) -> Moves:
@@ -64,18 +67,18 @@ def protection(world: World) -> Moves:
     used = {_claim_name(pod) for pod in world.all("Pod") if _phase(pod) not in ("Succeeded", "Failed")}
     for claim in world.all("PersistentVolumeClaim"):
         if "deletionTimestamp" in claim["metadata"] and claim["metadata"]["name"] not in used:
-            yield "unprotect", lambda claim=claim: _edit(world, claim, {"metadata": {"finalizers": []}})
+            yield "unprotect", edit(world, claim, metadata={"finalizers": []})
 
 
 def garbage_collector(world: World) -> Moves:
-    """What is made for an owner that is gone already goes too; what is owned when the owner goes, the world deletes."""
+    """What was made for an owner that had gone goes too. (What is there when its owner goes, the world deletes.)"""
     for kind in ("PersistentVolumeClaim", "Pod", "VolumeImportSource"):
         for obj in world.all(kind):
-            owners = obj["metadata"].get("ownerReferences", ())
-            alive = (world.get(each["kind"], each["name"], NS) for each in owners)
-            orphan = owners and not any(found and found["metadata"]["uid"] == owners[0]["uid"] for found in alive)
+            owner = controller(obj)
+            alive = world.get(owner["kind"], owner["name"], NS) if owner else None
+            orphan = owner and (alive is None or alive["metadata"]["uid"] != owner["uid"])
             if orphan and "deletionTimestamp" not in obj["metadata"]:
-                yield "collect", lambda kind=kind, name=obj["metadata"]["name"]: world.delete(kind, name, NS)
+                yield "collect", partial(world.delete, kind, obj["metadata"]["name"], NS)
 
 
 def scheduler(world: World) -> Moves:
@@ -84,59 +87,58 @@ def scheduler(world: World) -> Moves:
         claim = world.get("PersistentVolumeClaim", _claim_name(pod), NS)
         if pod["spec"].get("nodeName") or claim is None:
             continue
-        notes = claim["metadata"].get("annotations") or {}
         if _phase(claim) == "Bound":
-            yield "place a pod", lambda pod=pod: _edit(world, pod, {"spec": {"nodeName": "node-1"}})
-        elif names.SELECTED_NODE not in notes:
-            yield from select_node(world, claim)
+            yield "place a pod", edit(world, pod, spec={"nodeName": "node-1"})
+        elif names.SELECTED_NODE not in claim["metadata"]["annotations"]:
+            yield select_node(world, claim)
 
 
-def select_node(world: World, claim: Object) -> Moves:
-    note = {"metadata": {"annotations": {names.SELECTED_NODE: "node-1"}}}
-    yield f"select a node for {claim['metadata']['name']}", lambda: _edit(world, claim, note)
+def select_node(world: World, claim: Object) -> tuple[str, Move]:
+    note = edit(world, claim, metadata={"annotations": {names.SELECTED_NODE: "node-1"}})
+    return f"select a node for {claim['metadata']['name']}", note
 
 
 def kubelet(world: World) -> Moves:
     """Runs pods whose claim is bound, restarts their container, lets them end, takes deleted ones away."""
     for pod in world.all("Pod"):
         claim = world.get("PersistentVolumeClaim", _claim_name(pod), NS)
+        (status,) = (pod.get("status") or {}).get("containerStatuses") or [{}]
         if "deletionTimestamp" in pod["metadata"]:
-            yield "end a pod", lambda pod=pod: _edit(world, pod, {"metadata": {"finalizers": []}})
-        elif pod["spec"].get("nodeName") and claim is not None and _phase(claim) == "Bound":
-            yield from _next_of(world, pod, claim)
-
-
-def _next_of(world: World, pod: Object, claim: Object) -> Moves:
-    (status,) = (pod.get("status") or {}).get("containerStatuses") or [{}]
-    if _phase(pod) == "Pending" or "waiting" in status.get("state", {}):
-        shown = running(status.get("restartCount", 0))
-        yield "run", lambda: _edit(world, pod, {"status": {"phase": "Running", "containerStatuses": [shown]}})
-    elif _phase(pod) == "Running":
-        yield "write the disk", lambda: _finish(world, pod, claim)
+            yield "end a pod", edit(world, pod, metadata={"finalizers": []})
+        elif not pod["spec"].get("nodeName") or claim is None or _phase(claim) != "Bound":
+            continue
+        elif _phase(pod) == "Pending" or "waiting" in status.get("state", {}):
+            again = running(status.get("restartCount", 0))
+            yield "run", edit(world, pod, status={"phase": "Running", "containerStatuses": [again]})
+        elif _phase(pod) == "Running":
+            yield "write the disk", partial(_finish, world, pod, claim)
 
 
 def _finish(world: World, pod: Object, claim: Object) -> None:
     volume = world.get("PersistentVolume", claim["spec"]["volumeName"])
-    assert volume is None or volume["spec"]["claimRef"]["uid"] == claim["metadata"]["uid"], (
-        "two claims write one volume"
-    )
     if volume is not None:
-        _edit(world, volume, {"metadata": {"labels": {WRITTEN: "whole"}}})
-    _edit(world, pod, {"status": {"phase": "Succeeded", "containerStatuses": [terminated(message=report())]}})
+        assert volume["spec"]["claimRef"]["uid"] == claim["metadata"]["uid"], "written to after it was handed over"
+        edit(world, volume, metadata={"labels": {WRITTEN: "whole"}})()
+    edit(world, pod, status={"phase": "Succeeded", "containerStatuses": [terminated(message=report())]})()
 
 
-def crash(world: World, pod: Object) -> None:
+def crash(world: World, pod: Object) -> Move:
+    """The worker fails, and its kubelet restarts it after a while."""
     (status,) = pod["status"]["containerStatuses"]
-    shown = waiting("CrashLoopBackOff", "", status["restartCount"] + 1, ended(1, "Unable to connect: refused"))
-    _edit(world, pod, {"status": {"containerStatuses": [shown]}})
+    failed = ended(1, "Unable to connect to http data source: refused")
+    return edit(
+        world,
+        pod,
+        status={"containerStatuses": [waiting("CrashLoopBackOff", "", status["restartCount"] + 1, failed)]},
+    )
 
 
 CONTROLLERS = (provisioner, binder, protection, garbage_collector, scheduler, kubelet)
 
 
-def _edit(world: World, obj: Object, patch: Any) -> None:
+def edit(world: World, obj: Object, **patch: Any) -> Move:
     meta = obj["metadata"]
-    world.edit(obj["kind"], meta["name"], patch, meta.get("namespace", ""))
+    return partial(world.edit, obj["kind"], meta["name"], patch, meta.get("namespace", ""))
 
 
 def _phase(obj: Object) -> str:

@@ -8,6 +8,7 @@ and the controller dies between two writes.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 from cdi_operator.cluster.apply import Applier
@@ -26,7 +27,7 @@ IN_USE = "kubernetes.io/pvc-protection"
 GRACE = "grace-period"
 """Stands for the time that a deleted pod takes to end: a kubelet takes it away."""
 ADMISSION = {"PersistentVolumeClaim": [IN_USE], "Pod": [GRACE]}
-Move = Callable[[], None]
+Move = Callable[[], object]
 Moves = Iterator[tuple[str, Move]]
 
 
@@ -35,13 +36,19 @@ class Died(Exception):
 
 
 class ApiServer:
-    """The requests of `cdi_operator.cluster.client`, answered by a world. `fault` is raised around the next one."""
+    """The requests of `cdi_operator.cluster.client`, answered by a world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.requests = 0
-        self.fault: tuple[Exception, bool] | None = None
-        """What to raise, and whether the request is carried out all the same."""
+        self._fault: tuple[Exception, bool] | None = None
+
+    def disturb(self, error: Exception, carried_out: bool) -> None:
+        """The next request fails, whether or not it is carried out all the same."""
+        self._fault = error, carried_out
+
+    def leave_in_peace(self) -> None:
+        self._fault = None
 
     async def get(self, kind: str, name: str, namespace: str = "") -> Object | None:
         return self.world.get(kind, name, namespace)
@@ -57,9 +64,9 @@ class ApiServer:
 
     def _answer(self, request: Callable[[], Object]) -> Object:
         self.requests += 1
-        if self.fault is None:
+        if self._fault is None:
             return request()
-        (error, carried_out), self.fault = self.fault, None
+        (error, carried_out), self._fault = self._fault, None
         if carried_out:
             request()
         raise error
@@ -136,9 +143,13 @@ class Controller:
     def moves(self) -> Moves:
         self._hear()
         for kind in self.told:
-            yield f"watch {kind}", lambda kind=kind: self._tell(kind)
+            yield f"watch {kind}", partial(self._tell, kind)
+        for pod in self.cache.all("Pod"):
+            at_work = pod.get("status", {}).get("phase") == "Running"
+            if at_work and self.cache.progress(pod["metadata"]["uid"]) is None:
+                yield "hear of progress", partial(self.cache.measured, pod, 45.0)
         for flow, key in self.queue:
-            yield f"look {flow} {key[1]}", lambda flow=flow, key=key: self._look(flow, key)
+            yield f"look {flow} {key[1]}", partial(self._look, flow, key)
 
     def timers_are_due(self) -> None:
         self.queue.update(self.timers)

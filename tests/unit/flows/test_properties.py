@@ -109,9 +109,9 @@ STATUS = {
     "claimName": (NAME, "other"),
     "conditions": ([], [{"type": "Bound", "status": "True"}], [condition("Running", "False", "Error", "no")]),
 }
-SOURCES = ({"http": {"url": "http://x"}}, {"blank": {}}, {"s3": {"url": "s3://x"}}, {"upload": {}}, {}, None)
-SIZES = ({}, {"resources": {"requests": {"storage": "1Gi"}}}, {"resources": {"requests": {"storage": "1.5.5"}}})
-SPECS = ({}, *({"storage": size} for size in SIZES), {"contentType": "archive"})
+SOURCES: Any = ({"http": {"url": "http://x"}}, {"blank": {}}, {"s3": {"url": "s3://x"}}, {"upload": {}}, {}, None)
+SIZES: Any = ({}, {"resources": {"requests": {"storage": "1Gi"}}}, {"resources": {"requests": {"storage": "1.5.5"}}})
+SPECS: Any = ({}, *({"storage": size} for size in SIZES), {"contentType": "archive"})
 STORAGES = (
     (),
     (default_class("csi"),),

@@ -7,12 +7,14 @@ that fails tells its story. `SIMULATION_RUNS=1000` looks for longer, and elsewhe
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -24,7 +26,7 @@ from hypothesis import strategies as st
 from cdi_operator.api import annotations as names
 from cdi_operator.cluster.errors import Unreachable
 from cdi_operator.flows.view import Refusal
-from tests.unit.flows.controllers import CONTROLLERS, WRITTEN, crash, select_node
+from tests.unit.flows.controllers import CONTROLLERS, WRITTEN, crash, edit, select_node
 from tests.unit.flows.given import (
     BLANK,
     CSI,
@@ -36,6 +38,7 @@ from tests.unit.flows.given import (
     NAME,
     NO_GATES,
     NS,
+    SOURCE_NAME,
     data_volume,
     noted,
 )
@@ -101,38 +104,33 @@ class Play:
             yield from controller(self.world)
         claim = self.world.get(CLAIM, NAME, NS)
         if self.case.consumed and claim and names.SELECTED_NODE not in claim["metadata"]["annotations"]:
-            yield from select_node(self.world, claim)
+            yield select_node(self.world, claim)
 
     def faults(self) -> Moves:
         """What users, nodes and networks do. Nothing here is for good."""
         world = self.world
         yield "time passes", self.time_passes
-        for error in (Died(), Unreachable("connection reset")):
-            for carried_out in (False, True):
-                fault = (error, carried_out)
-                yield f"{fault}", lambda fault=fault: setattr(self.server, "fault", fault)
+        for error, carried_out in itertools.product((Died(), Unreachable("connection reset")), (False, True)):
+            yield f"{error!r}, carried out: {carried_out}", partial(self.server.disturb, error, carried_out)
         for kind in (CLAIM, "Pod", "VolumeImportSource"):
-            for obj in world.all(kind):
-                name = obj["metadata"]["name"]
-                yield f"delete {kind} {name}", lambda kind=kind, name=name: world.delete(kind, name, NS)
+            for name in self.names(kind):
+                yield f"delete {kind} {name}", partial(world.delete, kind, name, NS)
         for pod in world.all("Pod"):
-            if pod.get("status", {}).get("phase") == "Running":
-                yield "crash", lambda pod=pod: crash(world, pod)
-            if pod.get("status", {}).get("phase") != "Succeeded":
-                evicted = {"status": {"phase": "Failed", "reason": "Evicted"}}
-                yield "evict", lambda pod=pod, patch=evicted: world.edit("Pod", pod["metadata"]["name"], patch, NS)
+            phase = pod.get("status", {}).get("phase")
+            if phase == "Running":
+                yield "crash", crash(world, pod)
+            if phase != "Succeeded":
+                yield "evict", edit(world, pod, status={"phase": "Failed", "reason": "Evicted"})
         for volume in world.all("PersistentVolume"):
             if volume["spec"]["claimRef"]["name"] != NAME:
-                yield (
-                    "lose a volume",
-                    lambda volume=volume: world.delete("PersistentVolume", volume["metadata"]["name"]),
-                )
-        for kind, name in ((CLAIM, NAME), *self.hidden()):
-            yield f"quota on {name}", lambda place=(kind, NS, name): world.refusals.update({place: QUOTA})
+                yield "lose a volume", partial(world.delete, "PersistentVolume", volume["metadata"]["name"])
+        for kind, name in ((CLAIM, NAME), ("VolumeImportSource", SOURCE_NAME), *self.hidden()):
+            yield f"quota on {name}", partial(world.refusals.update, {(kind, NS, name): QUOTA})
         if world.refusals:
             yield "quotas are lifted", world.refusals.clear
 
     def hidden(self) -> list[tuple[str, str]]:
+        """What the claim that is there may need: kinds and names."""
         claim = self.world.get(CLAIM, NAME, NS)
         if claim is None:
             return []
@@ -169,7 +167,7 @@ class Play:
     def calm_down(self) -> None:
         """No more faults, and everybody goes on until nobody has anything to do, however long they wait."""
         self.world.refusals.clear()
-        self.server.fault = None
+        self.server.leave_in_peace()
         self.story.append("-- from here on everybody only does his work --")
         began = len(self.story)
         while moves := list(self.moves()) or list(self._after_a_while()):
@@ -187,28 +185,27 @@ class Play:
         for leader in self.leaders:
             leader.timers_are_due()
 
+    def names(self, kind: str) -> list[str]:
+        return [obj["metadata"]["name"] for obj in self.world.all(kind)]
+
     def left(self) -> dict[str, list[str]]:
-        kinds = (CLAIM, "Pod", "PersistentVolume", "VolumeImportSource", "DataVolume")
-        return {kind: [obj["metadata"]["name"] for obj in self.world.all(kind)] for kind in kinds}
+        return {kind: self.names(kind) for kind in (CLAIM, "Pod", "PersistentVolume", "VolumeImportSource")}
+
+    def the(self, kind: str, name: str, namespace: str = "") -> Any:
+        return self.world.get(kind, name, namespace)
 
 
 def check_disk(play: Play) -> None:
-    """The DataVolume says that all is well, and it is."""
-    status = play.world.get("DataVolume", NAME, NS)["status"]
-    claim = play.world.get(CLAIM, NAME, NS)
-    volume = play.world.get("PersistentVolume", claim["spec"]["volumeName"])
+    """The DataVolume says that all is well, and it is; and of what was needed on the way nothing is left."""
+    status, claim = play.the("DataVolume", NAME, NS)["status"], play.the(CLAIM, NAME, NS)
+    volume = play.the("PersistentVolume", claim["spec"]["volumeName"])
     assert (status["phase"], status["progress"], status["claimName"]) == ("Succeeded", "100.0%", NAME)
     assert [each["status"] for each in status["conditions"]] == ["True", "True", "False"]
     assert claim["status"]["phase"] == "Bound"
     assert volume["spec"]["claimRef"]["uid"] == claim["metadata"]["uid"]
-    assert volume["metadata"]["labels"][WRITTEN]
-    assert play.left() == {
-        CLAIM: [NAME],
-        "Pod": [],
-        "PersistentVolume": [volume["metadata"]["name"]],
-        "VolumeImportSource": [],
-        "DataVolume": [NAME],
-    }
+    assert WRITTEN in volume["metadata"]["labels"]
+    assert (play.names("Pod"), play.names("VolumeImportSource")) == ([], [])
+    assert (play.names(CLAIM), play.names("PersistentVolume")) == ([NAME], [volume["metadata"]["name"]])
 
 
 @pytest.fixture(autouse=True, scope="module")
