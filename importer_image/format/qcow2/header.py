@@ -12,6 +12,7 @@ HEADER_BYTES = 112
 """As much as this module reads; the name of a backing file lies within HEAD_BYTES."""
 HEAD_BYTES = 4096
 L1_LIMIT_BYTES = 32 << 20
+SECTOR_BYTES = 512
 
 CORRUPT, EXTERNAL_DATA, COMPRESSION_TYPE, EXTENDED_L2 = 1 << 1, 1 << 2, 1 << 3, 1 << 4
 DIRTY = 1 << 0
@@ -76,6 +77,8 @@ def parse(head: bytes, image: str) -> Header:
         raise _invalid(f"compression type {code} is not known")
     if features & EXTENDED_L2 and cluster_bits < 14:
         raise _invalid("extended L2 entries need clusters of at least 16k")
+    # QEMU counts in sectors, and leaves out what does not fill one.
+    size = size // SECTOR_BYTES * SECTOR_BYTES
     header = Header(version, cluster_bits, size, l1_offset, 0, bool(features & EXTENDED_L2), COMPRESSIONS[code])
     return _with_l1(header, l1_entries)
 

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from importer_image.errors import Permanent
 from importer_image.extent import Buffer, Extent
 from importer_image.format.placement import Run
-from importer_image.format.qcow2.header import Header
+from importer_image.format.qcow2.header import SECTOR_BYTES, Header
 
 DATA, PACKED = "data", "packed"
 
 OFFSET_MASK = 0x00FF_FFFF_FFFF_FE00
 COMPRESSED = 1 << 62
 ALL_ZERO = 1
-SECTOR_BYTES = 512
 SUBCLUSTERS = 32
 ALL_SUBCLUSTERS = (1 << SUBCLUSTERS) - 1
 

@@ -116,8 +116,17 @@ def test_bad_qcow2(name: str, way: str, web: WebServer, out: Path) -> None:
         Crafted(l1=(4 << 16,)),
         Crafted(l2=(DATA, 1, 0, DATA | 1)),
         Crafted(length=DATA + 1000),
+        Crafted(size=4 * MIB + 100),
     ],
-    ids=["plain", "dirty", "corrupt bit", "not copied", "zero flags", "cut off in the last cluster"],
+    ids=[
+        "plain",
+        "dirty",
+        "corrupt bit",
+        "not copied",
+        "zero flags",
+        "cut off in the last cluster",
+        "no whole sectors",
+    ],
 )
 def test_odd_but_good_qcow2(crafted: Crafted, way: str, web: WebServer, out: Path) -> None:
     path = crafted.write(web.files / "odd.qcow2")
