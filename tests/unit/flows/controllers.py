@@ -11,12 +11,15 @@ from typing import Any
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Object
 from cdi_operator.flows.seen import controller, timestamp
+from importer_image.job import Job
 from tests.unit.flows.given import NS, ended, report, running, terminated, waiting
 from tests.unit.flows.simulation import Move, Moves
 from tests.unit.world import World
 
 WRITTEN = "written"
 """Label of a volume with the whole disk on it."""
+WRONG = "md5:wrong"
+"""A checksum that no disk has."""
 
 
 def provisioner(world: World) -> Moves:
@@ -115,11 +118,17 @@ def kubelet(world: World) -> Moves:
 
 
 def _finish(world: World, pod: Object, claim: Object) -> None:
-    volume = world.get("PersistentVolume", claim["spec"]["volumeName"])
-    if volume is not None:
+    said = report()
+    if _job(pod).source.checksum == WRONG:
+        said = report("Unable to process data: checksum validation failed", error="fatal")
+    elif volume := world.get("PersistentVolume", claim["spec"]["volumeName"]):
         assert volume["spec"]["claimRef"]["uid"] == claim["metadata"]["uid"], "written to after it was handed over"
         edit(world, volume, metadata={"labels": {WRITTEN: "whole"}})()
-    edit(world, pod, status={"phase": "Succeeded", "containerStatuses": [terminated(message=report())]})()
+    edit(world, pod, status={"phase": "Succeeded", "containerStatuses": [terminated(message=said)]})()
+
+
+def _job(pod: Object) -> Job:
+    return Job.from_json(pod["spec"]["containers"][0]["env"][0]["value"])
 
 
 def crash(world: World, pod: Object) -> Move:

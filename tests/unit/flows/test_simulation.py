@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from cdi_operator.api import annotations as names
 from cdi_operator.cluster.errors import Unreachable
 from cdi_operator.flows.view import Refusal
-from tests.unit.flows.controllers import CONTROLLERS, WRITTEN, crash, edit, select_node
+from tests.unit.flows.controllers import CONTROLLERS, WRITTEN, WRONG, crash, edit, select_node
 from tests.unit.flows.given import (
     BLANK,
     CSI,
@@ -39,6 +39,7 @@ from tests.unit.flows.given import (
     NO_GATES,
     NS,
     SOURCE_NAME,
+    URL,
     data_volume,
     noted,
 )
@@ -71,6 +72,7 @@ class Case:
     """A leader that was cut off goes on for a moment after the next one has begun."""
 
 
+MISTAKEN = {"http": {"url": URL, "checksum": WRONG}}
 CASES = {
     "populator": Case(CSI, HONOURS_WAIT),
     "populator, blank": Case(CSI, HONOURS_WAIT, source=BLANK),
@@ -78,10 +80,12 @@ CASES = {
     "populator, at once": Case(CSI_WAITS, HONOURS_WAIT, {names.IMMEDIATE_BIND: ""}),
     "populator, no gate": Case(CSI_WAITS, NO_GATES),
     "populator, two leaders": Case(CSI, HONOURS_WAIT, leaders=2),
+    "populator, wrong checksum": Case(CSI, HONOURS_WAIT, source=MISTAKEN),
     "legacy": Case(LOCAL, HONOURS_WAIT),
     "legacy, first consumer": Case(LOCAL_WAITS, HONOURS_WAIT, consumed=True),
     "legacy, at once": Case(LOCAL_WAITS, HONOURS_WAIT, {names.IMMEDIATE_BIND: ""}),
     "legacy, no gate": Case(LOCAL_WAITS, NO_GATES),
+    "legacy, wrong checksum": Case(LOCAL, HONOURS_WAIT, source=MISTAKEN),
     "legacy, two leaders": Case(LOCAL, HONOURS_WAIT, leaders=2),
 }
 
@@ -195,6 +199,22 @@ class Play:
         return self.world.get(kind, name, namespace)
 
 
+def check_end(play: Play) -> None:
+    if play.case.source is MISTAKEN:
+        check_failure(play)
+    else:
+        check_disk(play)
+
+
+def check_failure(play: Play) -> None:
+    """The DataVolume says what is wrong, and nobody tries again."""
+    status = play.the("DataVolume", NAME, NS)["status"]
+    worker = status["conditions"][2]
+    assert (status["phase"], worker["status"], worker["reason"]) == ("Failed", "False", "ChecksumError")
+    assert "checksum validation failed" in worker["message"]
+    assert play.names("Pod") == []
+
+
 def check_disk(play: Play) -> None:
     """The DataVolume says that all is well, and it is; and of what was needed on the way nothing is left."""
     status, claim = play.the("DataVolume", NAME, NS)["status"], play.the(CLAIM, NAME, NS)
@@ -234,7 +254,7 @@ cases = pytest.mark.parametrize("case", CASES)
 def test_undisturbed(case: str) -> None:
     play = Play(CASES[case])
     play.calm_down()
-    check_disk(play)
+    check_end(play)
     asked = play.server.requests
     for leader in play.leaders:
         leader.start()
@@ -249,7 +269,7 @@ def test_every_import_ends_well(case: str, chance: Random) -> None:
     with told(Play(CASES[case])) as play:
         play.choose(chance)
         play.calm_down()
-        check_disk(play)
+        check_end(play)
 
 
 @cases
