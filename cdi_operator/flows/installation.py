@@ -1,7 +1,7 @@
-"""The CDI object, and the marks of the cluster-wide objects that are kept for it: StorageProfiles, CDIConfig.
+"""The CDI object: where it lets workers run, and the marks of what is kept for it cluster-wide.
 
-They carry our labels and go when the installation goes, by owner reference (spec 1.4, 1.5). Without a CDI object, as
-under plain helm, they simply stay.
+StorageProfiles and CDIConfig carry our labels and go when the installation goes, by owner reference (spec 1.4, 1.5).
+Without a CDI object, as under plain helm, they simply stay.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ def active(view: View) -> Object | None:
         return str(meta.get("creationTimestamp", "")), str(meta["name"])
 
     return min(view.all("CDI"), key=age, default=None)
+
+
+def worker_placement(view: View) -> Mapping[str, Any]:
+    """Where worker pods may run: nodeSelector, affinity, tolerations, as in a pod's spec (spec 1.6)."""
+    installation = active(view) or {}
+    return (installation.get("spec") or {}).get("workload") or {}
 
 
 def owner(view: View) -> Ref | None:

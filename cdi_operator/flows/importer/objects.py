@@ -55,7 +55,6 @@ def importer_pod(state: State, settings: Settings) -> dict[str, Any]:
     claim = state.claim
     priority = claim.annotations.get(names.PRIORITY_CLASS)
     account = claim.annotations.get(names.SERVICE_ACCOUNT)
-    node = claim.annotations.get(names.SELECTED_NODE) if names.POPULATOR_KIND in claim.annotations else None
     spec: dict[str, Any] = {
         "restartPolicy": "OnFailure",
         "enableServiceLinks": False,
@@ -71,7 +70,7 @@ def importer_pod(state: State, settings: Settings) -> dict[str, Any]:
         "volumes": volumes(claim),
         **({"priorityClassName": priority} if priority else {}),
         **({"serviceAccountName": account} if account else {}),
-        **({"nodeName": node} if node else {}),
+        **placement(state),
         **({"imagePullSecrets": list(state.defaults.pull_secrets)} if state.defaults.pull_secrets else {}),
     }
     return {
@@ -96,6 +95,18 @@ def importer_pod(state: State, settings: Settings) -> dict[str, Any]:
         },
         "spec": spec,
     }
+
+
+def placement(state: State) -> dict[str, Any]:
+    """Where the consumer of a hidden claim's target will run; otherwise where the installation lets workers run.
+
+    Another claim's selected node is the scheduler's own note, to which a pod must not be bound past the scheduler. And
+    a pod that is bound to a node is turned away there when the installation's selector does not fit: it is left out.
+    """
+    notes, allowed = state.claim.annotations, state.placement
+    node = notes.get(names.SELECTED_NODE) if names.POPULATOR_KIND in notes else None
+    wanted = ("tolerations",) if node else ("nodeSelector", "affinity", "tolerations")
+    return {**({"nodeName": node} if node else {}), **{key: allowed[key] for key in wanted if allowed.get(key)}}
 
 
 def container(state: State, settings: Settings) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.defaults import defaults, storage_class
 from cdi_operator.flows.importer.state import State
+from cdi_operator.flows.installation import worker_placement
 from cdi_operator.flows.seen import Claim, Key, claim, controller, worker
 from cdi_operator.flows.view import View
 from cdi_operator.storage.names import importer_pod_name
@@ -27,6 +28,7 @@ def observe(view: View, key: Key) -> State | None:
         defaults=defaults(view),
         owner_uid=user_claim.owner_uid or user_claim.ref.uid,
         pod_labels=dict(user_claim.labels),
+        placement=worker_placement(view),
     )
 
 

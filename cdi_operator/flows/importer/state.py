@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cdi_operator.flows.defaults import Defaults
 from cdi_operator.flows.seen import Claim, StorageClass, Worker
@@ -21,3 +23,5 @@ class State:
     """Label of the progress metric: the DataVolume behind the claim, else the claim that the user made."""
     pod_labels: dict[str, str]
     """Labels of the claim that the user made: its pods carry them too."""
+    placement: Mapping[str, Any]
+    """Where the installation lets worker pods run, as in a pod's spec."""

@@ -25,6 +25,7 @@ from tests.unit.flows.given import (
     having,
     legacy,
     noted,
+    obj,
     prime,
     target,
 )
@@ -148,6 +149,27 @@ def test_where_and_as_whom_it_runs(annotations, field, wanted):
 def test_only_a_hidden_claim_takes_its_node_from_the_consumer():
     """Another claim's selected node is the scheduler's own note: binding the pod to it would pass the scheduler by."""
     assert "nodeName" not in legacy_pod({names.SELECTED_NODE: "node-1"})["spec"]
+
+
+PLACEMENT = {
+    "nodeSelector": {"role": "storage"},
+    "affinity": {"nodeAffinity": {}},
+    "tolerations": [{"key": "storage", "operator": "Exists"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "wanted"),
+    [
+        ({}, PLACEMENT),
+        # its consumer's node counts, and a selector that does not fit there would only get the pod turned away
+        ({names.SELECTED_NODE: "node-1"}, {"nodeName": "node-1", "tolerations": PLACEMENT["tolerations"]}),
+    ],
+)
+def test_where_the_installation_lets_it_run(annotations, wanted):
+    cdi = obj("CDI", "cdi", namespace="", spec={"workload": PLACEMENT})
+    spec = made(*CSI, cdi, target(), prime("Bound", annotations), key=PRIME_KEY)["spec"]
+    assert {key: spec[key] for key in ("nodeName", *PLACEMENT) if key in spec} == wanted
 
 
 @pytest.mark.parametrize(
