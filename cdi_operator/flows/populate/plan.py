@@ -105,10 +105,22 @@ def show(state: State, prime: Claim) -> Plan:
     if not annotations and not labels:
         return ()
     patch = PatchMeta(target.ref, annotations=annotations, labels=labels, resource_version=target.resource_version)
-    if names.BOUND_MESSAGE not in annotations or state.news is None:
-        return (patch,)
-    message = relayed(state.news, prime)
-    return (patch, Emit(target.ref, state.news.type, state.news.reason, message, COMPONENT))
+    return (patch, *events(state, prime, annotations))
+
+
+def events(state: State, prime: Claim, new: Mapping[str, str | None]) -> tuple[Emit, ...]:
+    """About what is new on the target."""
+    ref, news = state.target.ref, state.news
+    failed = new.get(names.POD_PHASE) == "Failed"
+    text = f"Failed to import into PVC {state.target.name}"
+    return (
+        *(
+            (Emit(ref, news.type, news.reason, relayed(news, prime), COMPONENT),)
+            if news and names.BOUND_MESSAGE in new
+            else ()
+        ),
+        *((Emit(ref, "Warning", reasons.POPULATOR_IMPORT_FAILED, text, COMPONENT),) if failed else ()),
+    )
 
 
 def news_of_work(state: State, prime: Claim) -> dict[str, str | None]:

@@ -170,6 +170,16 @@ def test_all_news_are_one_patch_of_the_target_as_it_was_seen():
     assert patch.resource_version == world.get("PersistentVolumeClaim", NAME, NS)["metadata"]["resourceVersion"]
 
 
+@pytest.mark.parametrize(
+    ("shown", "phase", "told"),
+    [("Running", "Failed", True), (None, "Failed", True), ("Failed", "Failed", False), ("Pending", "Running", False)],
+)
+def test_a_worker_that_failed_is_told(shown, phase, told):
+    actions = look(target(annotations={names.POD_PHASE: shown}), prime(annotations={names.POD_PHASE: phase}))
+    said = [(each.type, each.reason, each.message) for each in actions if isinstance(each, Emit)]
+    assert said == ([("Warning", "importFailed", "Failed to import into PVC disk")] if told else [])
+
+
 # The volume changes hands -------------------------------------------------------------------------------------------
 
 
