@@ -41,7 +41,7 @@ def _told(error: OSError | HTTPException, hop: Address) -> tuple[type[ImportFail
         case ssl.SSLError():
             return Transient, f"tls: {(error.reason or str(error)).lower().replace('_', ' ')}", ""
         case TimeoutError():
-            return Transient, f"dial tcp {hop.host}:{hop.port}: i/o timeout", "Check that the server can be reached."
+            return Transient, f"tcp {hop.host}:{hop.port}: i/o timeout", "Check that the server can be reached."
         case ConnectionRefusedError():
             return Transient, f"{dialled}: connection refused", "Check that the server runs and the port is right."
         case RemoteDisconnected() | HTTPException():

@@ -6,11 +6,12 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
-from importer_image.source import http, patience, reader
+from importer_image.source import connection, http, patience, reader
 from importer_image.source.belt import SLICE_BYTES
 from importer_image.source.http import PREFIX_BYTES, groups_of
 from tests.images import MIB, disk
@@ -186,6 +187,18 @@ def test_what_broke_goes_on_where_it_broke(out: Path) -> None:
     with faulty(CONTENT, [Fault(), Fault(cut_after=cut)]) as server:
         imported(server.url, out, connections=1)
     assert f"GET /image bytes={PREFIX_BYTES + cut}-" in " ".join(server.asked)
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_server_that_falls_silent(ranges: bool, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "IDLE_TIMEOUT_S", 0.1)
+    heard = Event()
+    silent = Fault(meanwhile=lambda: heard.wait(10))
+    with faulty(CONTENT, [silent, Fault(), silent], ranges=ranges) as server:
+        report = imported(server.url, out, connections=1)
+        heard.set()
+    assert report.message == "Import Complete"
+    assert holds(out, CONTENT)
 
 
 def test_retry_after_is_waited_for(out: Path, capfd: pytest.CaptureFixture[str]) -> None:

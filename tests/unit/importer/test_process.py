@@ -20,8 +20,10 @@ from typing import Any
 
 import pytest
 
+from importer_image import pipeline
 from importer_image.job import Job, Report
 from importer_image.main import exit_code
+from importer_image.progress import Progress
 from importer_image.terminal import at_terminal
 from tests.images import MIB, disk, identical, qcow2
 from tests.unit.importer.devices import needs_root
@@ -201,6 +203,17 @@ def test_on_a_terminal(
     assert ended == code
     assert text in " ".join((said.out + said.err).split())
     assert "Traceback" not in said.err
+
+
+def test_a_bug_is_told_as_one(
+    web: WebServer, image: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The traceback is for the log, not for the user."""
+    monkeypatch.setattr(pipeline, "find_image", lambda source: 1 / 0)
+    report = pipeline.run(job(web.url(image), out), Progress(), {})
+    assert report.message == "Unable to process data: internal error (ZeroDivisionError: division by zero)"
+    assert report.error == "transient"
+    assert "Traceback" in capfd.readouterr().err
 
 
 def test_all_options(web: WebServer, image: Path, out: Path, tmp_path: Path) -> None:
