@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import struct
 import subprocess
 from dataclasses import dataclass
@@ -150,13 +149,6 @@ def squeezed(path: Path, *command: str) -> Path:
     with path.open("rb") as source, packed.open("wb") as target:
         subprocess.run([*command, "-c"], stdin=source, stdout=target, check=True)
     return packed
-
-
-TOOLS = ("qemu-img", "qemu-io", "nginx", "gzip", "xz", "zstd", "bzip2", "openssl")
-
-
-def missing_tools() -> list[str]:
-    return [tool for tool in TOOLS if not shutil.which(tool)]
 
 
 def _run(*command: str | Path) -> str:

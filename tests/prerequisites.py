@@ -11,22 +11,29 @@ from devcluster.prerequisites import install_packages
 
 # Program, and the package of Debian 12 and 13 that has it.
 PROGRAMS = {
+    "bzip2": "bzip2",
+    "gzip": "gzip",
     "mke2fs": "e2fsprogs",
     "nginx": "nginx-light",
     "openssl": "openssl",
     "qemu-img": "qemu-utils",
+    "qemu-io": "qemu-utils",
     "xz": "xz-utils",
     "zstd": "zstd",
 }
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
+def missing() -> list[str]:
+    """Packages to install."""
+    return sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
+
+
 def ensure() -> None:
     """Install what is missing. Raises DevclusterError with the line to type where that is not possible."""
-    missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
-    if missing:
+    if packages := missing():
         with _no_new_services():
-            install_packages(missing)
+            install_packages(packages)
 
 
 @contextmanager

@@ -31,20 +31,24 @@ LEADS = Gauge("cdi_leader", "1 while this replica holds the lease")
 def main(arguments: Sequence[str] | None = None) -> None:
     options, installation = settings.read(sys.argv[1:] if arguments is None else arguments)
     configure(options.verbosity)
+    code = 0
     try:
         asyncio.run(_run(options, installation))
     except* ConfigException as errors:
         log.error("no way to reach a cluster: run in a pod, or say --kubeconfig FILE", error=_first(errors))
-        sys.exit(2)
+        code = 2
     except* Lost as errors:
         log.error("lost the lease, stopping", error=_first(errors))
-        sys.exit(1)
+        code = 1
     except* OSError as errors:
         log.error("cannot start", error=_first(errors))
-        sys.exit(1)
+        code = 1
     except* Exception as errors:
         log.error("stopping", exc_info=errors)
-        sys.exit(1)
+        code = 1
+    if code:
+        # Not above: before Python 3.11.4 an exit inside `except*` becomes an error in a group of its own.
+        sys.exit(code)
 
 
 async def _run(options: Options, installation: Settings) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import missing_tools
+from tests import prerequisites
 from tests.unit.importer.webserver import WebServer, serving
 
 
 @pytest.fixture(scope="session")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
-    missing = missing_tools()
-    assert not missing, f"apt install qemu-utils nginx xz-utils zstd openssl: {', '.join(missing)} not found"
+    missing = prerequisites.missing()
+    assert not missing, f"apt install {' '.join(missing)}"
     with serving(tmp_path_factory.mktemp("web")) as server:
         yield server
 
