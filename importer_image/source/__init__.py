@@ -13,7 +13,7 @@ Range = tuple[int, int]
 """Offset and length in bytes."""
 
 OnBytes = Callable[[int], None]
-"""Told how many bytes have come in."""
+"""Told how many bytes have come in, from whatever thread."""
 
 
 class Source(Protocol):

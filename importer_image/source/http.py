@@ -97,7 +97,7 @@ class HttpSource:
         self._threads: list[Thread] = []
         self._readers: list[RangeReader] = []
         self._idle: list[RangeReader] = []
-        self._stream_reader = StreamReader(site, visit, self._stop)
+        self._stream_reader = StreamReader(site, visit, self._stop, on_bytes)
         warn_of_content_type(visit)
         try:
             self._prefix = self._read_prefix()
@@ -117,7 +117,6 @@ class HttpSource:
         if len(self._prefix) == PREFIX_BYTES:
             self._start([self._carry_stream])
             for _, view in self._belt.slices():
-                self._on_bytes(len(view))
                 yield view
             self._finish()
 
@@ -137,7 +136,6 @@ class HttpSource:
             while left > 0:
                 at, view = next(slices)
                 left -= len(view)
-                self._on_bytes(len(view))
                 yield at, view
         self._finish()
 
@@ -206,7 +204,7 @@ class HttpSource:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-            reader = RangeReader(self._site, self._visit.answer.facts, self._visit, self._stop)
+            reader = RangeReader(self._site, self._visit.answer.facts, self._visit, self._stop, self._on_bytes)
             self._readers.append(reader)
             return reader
 
@@ -219,7 +217,6 @@ class HttpSource:
             self._idle.append(reader)
         else:
             length = self._stream_reader.fill(memoryview(prefix))
-        self._on_bytes(length)
         return bytes(prefix[:length])
 
 

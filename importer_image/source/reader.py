@@ -13,7 +13,7 @@ from threading import Event
 
 from importer_image.errors import Transient
 from importer_image.log import log
-from importer_image.source import answer, fault
+from importer_image.source import OnBytes, answer, fault
 from importer_image.source.answer import Facts
 from importer_image.source.belt import Stopped
 from importer_image.source.connection import Connection, read_some
@@ -26,9 +26,10 @@ SKIP_BYTES = 1 << 20
 class RangeReader:
     """One range after another over one connection."""
 
-    def __init__(self, site: Site, facts: Facts, found: Visit, stop: Event) -> None:
+    def __init__(self, site: Site, facts: Facts, found: Visit, stop: Event, on_bytes: OnBytes) -> None:
         """`found` says where the file is; its response is not touched."""
         self._site = site
+        self._on_bytes = on_bytes
         self._facts = facts
         self._stop = stop
         self._address = found.address
@@ -71,6 +72,7 @@ class RangeReader:
         count = take(response, view[: self._body_left], self._connection)
         if not count:
             raise Transient(f'Get "{self._address.shown}": unexpected EOF')
+        self._on_bytes(count)
         self._position += count
         self._body_left -= count
         if not self._body_left:
@@ -109,8 +111,9 @@ class RangeReader:
 class StreamReader:
     """Everything from beginning to end over one connection."""
 
-    def __init__(self, site: Site, visit: Visit, stop: Event) -> None:
+    def __init__(self, site: Site, visit: Visit, stop: Event, on_bytes: OnBytes) -> None:
         self._site = site
+        self._on_bytes = on_bytes
         self._facts = visit.answer.facts
         self._visit: Visit | None = visit
         self._stop = stop
@@ -148,6 +151,7 @@ class StreamReader:
         if size is not None:
             view = view[: size - self._position]
         count = take(visit.response, view, visit.connection) if view else 0
+        self._on_bytes(count)
         self._position += count
         if not count and size is not None and self._position < size:
             raise Transient(f'Get "{visit.address.shown}": unexpected EOF')
