@@ -33,6 +33,11 @@ class Refusal:
         """The API server has no reason of its own for it: a Forbidden whose message says so."""
         return "exceeded quota" in self.message
 
+    @property
+    def namespace_ends(self) -> bool:
+        """Nothing more is made in that namespace, and nobody is left there to be told."""
+        return "because it is being terminated" in self.message
+
 
 class View(Protocol):
     """Reads never wait and never fail: what was not seen is not there."""

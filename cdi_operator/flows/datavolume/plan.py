@@ -22,6 +22,8 @@ from cdi_operator.storage.names import import_source_name
 def plan(state: State, settings: Settings, now: datetime) -> Plan:
     if state.volume.deleting:
         return ()
+    if state.refusal is not None and state.refusal.namespace_ends:
+        return ()
     if state.volume.import_kind is None:
         text = f"a DataVolume with {asked_source(state)} is not supported by this release"
         return tell(state, Trouble(reasons.SOURCE_NOT_SUPPORTED, text), now)

@@ -44,7 +44,7 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
 
 
 def start(state: State, settings: Settings) -> Plan:
-    if not may_start(state):
+    if not may_start(state) or (state.refusal is not None and state.refusal.namespace_ends):
         return ()
     pod = importer_pod(state, settings)
     if state.refusal is None:

@@ -55,7 +55,7 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
 
 def begin(state: State, settings: Settings) -> Plan:
     target = state.target
-    if not may_begin(state) or state.source is None:
+    if not may_begin(state) or state.source is None or (state.refusal is not None and state.refusal.namespace_ends):
         return ()
     if import_kind(state.source.get("source") or {}) is None:
         reason, text = reasons.SOURCE_NOT_SUPPORTED, "the VolumeImportSource names no source that is known"
