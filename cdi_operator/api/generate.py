@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ def main() -> int:
     return 0
 
 
+@cache
 def manifests() -> dict[str, str]:
-    """The text of every file, by name."""
+    """The text of every file, by name. Made once: the models do not change while a process lives."""
     return {f"{kind.definition.group}_{kind.definition.plural}.yaml": to_yaml(crd(kind)) for kind in KINDS}
 
 
