@@ -35,7 +35,7 @@ class Refusal:
 
     @property
     def namespace_ends(self) -> bool:
-        """Nothing more is made in that namespace, and nobody is left there to be told."""
+        """Nobody is left there to be told. The object is asked for all the same: the namespace may be made again."""
         return "because it is being terminated" in self.message
 
 

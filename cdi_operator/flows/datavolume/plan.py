@@ -22,8 +22,6 @@ from cdi_operator.storage.names import import_source_name
 def plan(state: State, settings: Settings, now: datetime) -> Plan:
     if state.volume.deleting:
         return ()
-    if state.refusal is not None and state.refusal.namespace_ends:
-        return ()
     if state.volume.import_kind is None:
         text = f"a DataVolume with {asked_source(state)} is not supported by this release"
         return tell(state, Trouble(reasons.SOURCE_NOT_SUPPORTED, text), now)
@@ -55,7 +53,7 @@ def make_claim(state: State, settings: Settings, now: datetime) -> Plan:
 
 
 def refused(state: State) -> Trouble | None:
-    if state.refusal is None:
+    if state.refusal is None or state.refusal.namespace_ends:
         return None
     reason = reasons.ERR_EXCEEDED_QUOTA if state.refusal.exceeds_quota else reasons.ERR_CLAIM_NOT_VALID
     return Trouble(reason, state.refusal.message)

@@ -44,10 +44,10 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
 
 
 def start(state: State, settings: Settings) -> Plan:
-    if not may_start(state) or (state.refusal is not None and state.refusal.namespace_ends):
+    if not may_start(state):
         return ()
     pod = importer_pod(state, settings)
-    if state.refusal is None:
+    if state.refusal is None or state.refusal.namespace_ends:
         return (Create(pod),)
     reason = reasons.ERR_EXCEEDED_QUOTA if state.refusal.exceeds_quota else reasons.ERR_STARTING_POD
     text = (

@@ -55,12 +55,14 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
 
 def begin(state: State, settings: Settings) -> Plan:
     target = state.target
-    if not may_begin(state) or state.source is None or (state.refusal is not None and state.refusal.namespace_ends):
+    if not may_begin(state) or state.source is None:
         return ()
     if import_kind(state.source.get("source") or {}) is None:
         reason, text = reasons.SOURCE_NOT_SUPPORTED, "the VolumeImportSource names no source that is known"
         return in_the_way(target, reason, reason, text)
     make = Create(prime_claim(target, state.source, state.defaults.preallocation, settings))
+    if state.refusal is not None and state.refusal.namespace_ends:
+        return (make,)
     if state.refusal is not None:
         reason = reasons.ERR_EXCEEDED_QUOTA if state.refusal.exceeds_quota else reasons.ERR_CREATING_PRIME
         return (*in_the_way(target, reason, reasons.ERR_CREATING_PRIME, state.refusal.message), make)
