@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help run install status down images manifests generate test test-unit test-api test-e2e bench-control \
+.PHONY: help run install status down images manifests generate test test-unit test-transfer test-api test-e2e bench-control \
 	lint format venv lock
 
 help: ## list the commands
@@ -32,11 +32,14 @@ manifests: venv ## render the chart to manifests/cdi.yaml
 generate: venv ## write crds/ from the models in cdi_operator/api
 	@$(RUN) cdi_operator.api.generate
 
-test: venv ## unit, API and end-to-end tests (ARGS: further arguments of pytest)
-	@$(RUN) tests.tiers unit api e2e $(ARGS)
+test: venv ## unit, transfer, API and end-to-end tests (ARGS: further arguments of pytest)
+	@$(RUN) tests.tiers unit transfer api e2e $(ARGS)
 
 test-unit: venv ## the tests without I/O: seconds
 	@$(RUN) tests.tiers unit $(ARGS)
+
+test-transfer: venv ## the worker against real servers and QEMU on this machine: a minute
+	@$(RUN) tests.tiers transfer $(ARGS)
 
 test-api: venv ## against a real API server: a minute
 	@$(RUN) tests.tiers api $(ARGS)

@@ -16,11 +16,14 @@ MESSAGE_LIMIT_BYTES = 4096
 IMPORT_COMPLETE = "Import Complete"
 
 
+Kind = Literal["http", "blank"]
+
+
 @dataclass(frozen=True)
 class Source:
     """Where the bytes come from. `kind` decides which fields matter."""
 
-    kind: Literal["http", "blank"]
+    kind: Kind
     url: str = ""
     secret_dir: str = ""
     """Directory with files accessKeyId and secretKey: user and password of basic auth."""

@@ -69,7 +69,7 @@ def opened_image(job: Job, target: Target, progress: Progress, environment: Mapp
         yield Blank(target.available_bytes if job.target.preallocate and job.target.volume_mode == "Block" else 0)
         return
     with progress.stage("connect"), told_as(f"Unable to connect to {job.source.kind} data source"):
-        source = open_source(job, progress, environment)
+        source = connected(job, progress, environment)
     with closing(source):
         with progress.stage("inspect"), told_as("Unable to process data"):
             source, image = find_image(source)
@@ -77,11 +77,11 @@ def opened_image(job: Job, target: Target, progress: Progress, environment: Mapp
             yield image
 
 
-def open_source(job: Job, progress: Progress, environment: Mapping[str, str]) -> Source:
-    from importer_image.source.http import open_http
+def connected(job: Job, progress: Progress, environment: Mapping[str, str]) -> Source:
+    from importer_image.source.open import open_source
 
     expected = expected_checksums(job)
-    source: Source = open_http(job.source, job.connections, environment, progress.came_in)
+    source = open_source(job.source, job.connections, environment, progress.came_in)
     progress.total_bytes = source.size_bytes
     if expected:
         from importer_image.source.checksum import Checked

@@ -1,4 +1,4 @@
-"""`cdi-importer URL TARGET`: the same import on a laptop."""
+"""`cdi-importer SOURCE TARGET`: the same import on a laptop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from importer_image.display import shown, size
-from importer_image.job import Job, Report, Source, Target
+from importer_image.job import Job, Kind, Report, Source, Target
 from importer_image.pipeline import run
 from importer_image.progress import Progress
 
@@ -20,6 +20,10 @@ DESCRIPTION = (
     "Fetch a disk image, convert it to raw in one pass and leave it in a file or on a block device. TARGET is "
     "overwritten. The format is told by content: raw, qcow2, each also compressed with gz, xz, zst or bz2."
 )
+SOURCES = "http:// or https:// (user:password@ for basic auth)"
+SECRET = "user and password of the source, in files accessKeyId and secretKey"
+KIND_OF_SCHEME: dict[str, Kind] = {"http": "http", "https": "http"}
+KINDS: dict[str, Kind] = {kind: kind for kind in KIND_OF_SCHEME.values()}
 SUFFIXES = {
     "": 1,
     **{unit: 1000**power for power, unit in enumerate("kMGTPE", 1)},
@@ -43,7 +47,7 @@ def at_terminal(arguments: Sequence[str]) -> Report:
 
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser("cdi-importer", description=DESCRIPTION, epilog=EXIT_CODES)
-    found.add_argument("url", metavar="URL", help="http:// or https://; user:password@ for basic auth")
+    found.add_argument("source", metavar="SOURCE", type=kind_and_url, help=SOURCES)
     found.add_argument("target", metavar="TARGET", help="a file, or a block device")
     found.add_argument("--size", type=byte_count, default=0, help="grow the disk to this size, e.g. 10Gi")
     found.add_argument("--content-type", choices=("kubevirt", "archive"), default="kubevirt", help="a disk or a tar")
@@ -58,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--cacert", action="append", default=[], metavar="DIR", help="trust the certificates in these files; repeatable"
     )
+    found.add_argument("--secret", default="", metavar="DIR", help=SECRET)
     found.add_argument("--insecure", action="store_true", help="do not verify the certificate of the server")
     found.add_argument("--preallocate", action="store_true", help="allocate all storage of the disk")
     found.add_argument("--connections", type=int, default=4, metavar="N", help="to fetch with (default: 4)")
@@ -66,15 +71,28 @@ def parser() -> argparse.ArgumentParser:
 
 
 def job_of(options: argparse.Namespace) -> Job:
+    kind, url = options.source
     source = Source(
-        kind="http",
-        url=options.url,
+        kind=kind,
+        url=url,
+        secret_dir=options.secret,
         ca_dirs=tuple(options.cacert),
         insecure=options.insecure,
         headers=tuple(options.header),
         checksum=" ".join(options.checksum),
     )
     return Job(source, target_of(options), options.content_type, connections=options.connections)
+
+
+def kind_and_url(text: str) -> tuple[Kind, str]:
+    """The scheme says which kind of source it is, and where it does not, the kind stands before it with a plus."""
+    scheme = text.partition("://")[0].lower()
+    if scheme in KIND_OF_SCHEME:
+        return KIND_OF_SCHEME[scheme], text
+    kind, plus, url = text.partition("+")
+    if plus and kind in KINDS:
+        return KINDS[kind], url
+    raise argparse.ArgumentTypeError(f"{text!r} is no source; write it like https://host/path")
 
 
 def target_of(options: argparse.Namespace) -> Target:

@@ -19,7 +19,7 @@ from devcluster.errors import DevclusterError
 from tests import prerequisites
 
 TESTS = Path(__file__).parent
-TIERS = ("unit", "api", "e2e")
+TIERS = ("unit", "transfer", "api", "e2e")
 RAN = (0, 1)
 """Exit codes of a pytest that has run its tests. Others: interrupted, misused, or a tier without a test."""
 
@@ -78,7 +78,7 @@ def main() -> int:
         results[tier] = run(tier, arguments)
     print()
     for tier, one in results.items():
-        print(f"{tier:5} {counts(one)} in {one.took_s:.0f} s{' (BROKEN OFF)' if one.broken else ''}")
+        print(f"{tier:8} {counts(one)} in {one.took_s:.0f} s{' (BROKEN OFF)' if one.broken else ''}")
     every = results.values()
     print(
         f"{sum(one.passed for one in every)} passed, {sum(one.failed for one in every)} failed, "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from importer_image.errors import Permanent
 from importer_image.extent import Extents
-from importer_image.format.detect import COMPRESSED, RAW, recognised
+from importer_image.format.detect import COMPRESSED, Kind, recognised
 from importer_image.format.raw import Raw
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def find_image(source: Source) -> tuple[Source, Image]:
         head = source.peek(HEAD_BYTES)
         kind = recognised(head, source.name)
         if kind not in COMPRESSED:
-            image = Raw(source) if kind == RAW else _qcow2(source, head)
+            image = decoder_of(kind, source, head)
             image.name = ".".join([image.name, *reversed(layers)])
             return source, image
         if len(layers) == LAYERS:
@@ -46,6 +46,15 @@ def find_image(source: Source) -> tuple[Source, Image]:
 
         layers.append(kind.name)
         source = Decompressed(source, kind.name)
+
+
+def decoder_of(kind: Kind, source: Source, head: bytes) -> Image:
+    """`head` is the beginning of the source. Imported only when an image needs it."""
+    match kind.name:
+        case "qcow2":
+            return _qcow2(source, head)
+        case _:
+            return Raw(source)
 
 
 def _qcow2(source: Source, head: bytes) -> Image:

@@ -6,7 +6,7 @@ Secrets and certificates are mounted, never put into the environment.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.importer.state import State
@@ -15,7 +15,7 @@ from cdi_operator.flows.settings import Settings
 from cdi_operator.flows.sources import IMPORTS
 from cdi_operator.storage.names import importer_pod_name
 from cdi_operator.storage.sizes import NO_OVERHEAD
-from importer_image.job import Job, Source, Target
+from importer_image.job import Job, Kind, Source, Target
 
 DATA_DIR = "/data"
 DATA_DEVICE = "/dev/cdi-block-volume"
@@ -33,7 +33,7 @@ PASSED_ON = (
 )
 MESH_OFF = {names.ISTIO_INJECT: "false", names.LINKERD_INJECT: "disabled"}
 
-KINDS: Mapping[str, Literal["http", "blank"]] = {"http": "http", "none": "blank"}
+KINDS: Mapping[str, Kind] = {"http": "http", "none": "blank"}
 """Value of the source annotation, as the worker calls it."""
 KNOWN = frozenset(IMPORTS.values())
 

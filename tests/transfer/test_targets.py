@@ -13,10 +13,10 @@ from importer_image.pipeline import run
 from importer_image.progress import Progress
 from importer_image.target import kernel
 from tests.images import MIB, disk, identical, qcow2, squeezed
-from tests.unit.importer.devices import filesystem, loop_device, mounted, needs_root
-from tests.unit.importer.faulty import Fault, faulty
-from tests.unit.importer.imports import imported, onto_device
-from tests.unit.importer.webserver import WebServer
+from tests.transfer.devices import filesystem, loop_device, mounted, needs_root
+from tests.transfer.faulty import Fault, faulty
+from tests.transfer.imports import imported, onto_device
+from tests.transfer.webserver import WebServer
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from importer_image.source import connection, http, patience, reader
 from importer_image.source.belt import SLICE_BYTES
 from importer_image.source.http import PREFIX_BYTES, groups_of
 from tests.images import MIB, disk
-from tests.unit.importer.faulty import Fault, faulty
-from tests.unit.importer.imports import imported
-from tests.unit.importer.webserver import WebServer, free_port
+from tests.transfer.faulty import Fault, faulty
+from tests.transfer.imports import imported
+from tests.transfer.webserver import WebServer, free_port
 
 CONTENT = b"\xeb\x63\x90" + random.Random(1).randbytes(5 * MIB)
 NOT_THE_SAME = "the source changed while it was read"

@@ -10,9 +10,9 @@ import pytest
 from importer_image.errors import Permanent
 from importer_image.source.checksum import Checksum, parse
 from tests.images import MIB, disk, identical, qcow2, squeezed
-from tests.unit.importer.devices import loop_device, needs_root
-from tests.unit.importer.imports import imported, onto_device
-from tests.unit.importer.webserver import WebServer
+from tests.transfer.devices import loop_device, needs_root
+from tests.transfer.imports import imported, onto_device
+from tests.transfer.webserver import WebServer
 
 ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
 

@@ -26,10 +26,10 @@ from importer_image.main import exit_code
 from importer_image.progress import Progress
 from importer_image.terminal import at_terminal
 from tests.images import MIB, disk, identical, qcow2
-from tests.unit.importer.devices import needs_root
-from tests.unit.importer.faulty import Fault, faulty
-from tests.unit.importer.imports import job
-from tests.unit.importer.webserver import WebServer, free_port
+from tests.transfer.devices import needs_root
+from tests.transfer.faulty import Fault, faulty
+from tests.transfer.imports import job
+from tests.transfer.webserver import WebServer, free_port
 
 COMMAND = [sys.executable, "-I", "-c", "import sys; from importer_image.main import main; sys.exit(main())"]
 CONTENT = b"\xeb\x63\x90" + os.urandom(6 * MIB)

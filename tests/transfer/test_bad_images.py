@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.images import MIB, Crafted, empty_qcow2, qemu_img
-from tests.unit.importer.imports import imported
-from tests.unit.importer.webserver import WebServer
+from tests.transfer.imports import imported
+from tests.transfer.webserver import WebServer
 
 PROCESS = "Unable to process data: "
 CONVERT = f"{PROCESS}Unable to convert source data to target format: "

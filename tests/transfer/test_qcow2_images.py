@@ -9,8 +9,8 @@ import pytest
 
 from tests import images
 from tests.images import MIB, disk, identical, qcow2
-from tests.unit.importer.imports import imported
-from tests.unit.importer.webserver import WebServer
+from tests.transfer.imports import imported
+from tests.transfer.webserver import WebServer
 
 Make = Callable[[Path, Path], Path]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import prerequisites
-from tests.unit.importer.webserver import WebServer, serving
+from tests.transfer.webserver import WebServer, serving
 
 
 @pytest.fixture(scope="session")

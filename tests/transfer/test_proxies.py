@@ -9,9 +9,9 @@ import pytest
 
 from importer_image.source import http, patience
 from tests.images import MIB, disk
-from tests.unit.importer.imports import imported
-from tests.unit.importer.proxy import Proxy, proxying
-from tests.unit.importer.webserver import WebServer
+from tests.transfer.imports import imported
+from tests.transfer.proxy import Proxy, proxying
+from tests.transfer.webserver import WebServer
 
 
 @pytest.fixture(scope="module")
