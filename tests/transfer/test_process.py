@@ -176,7 +176,7 @@ def command(*arguments: str | Path, **settings: Any) -> subprocess.CompletedProc
     ("arguments", "code", "text"),
     [
         (["--help"], 0, "Exit code: 0 done, 1 permanent error, 75 transient error"),
-        ([], 2, "the following arguments are required: URL, TARGET"),
+        ([], 2, "the following arguments are required: SOURCE, TARGET"),
         (["{image}", "{out}", "--size", "huge"], 2, "'huge' is no size; write it like 10Gi"),
         (["{none}", "{out}"], 1, "There is no such file on the server"),
         (["http://127.0.0.1:{closed}/x", "{out}"], 75, "connection refused"),
