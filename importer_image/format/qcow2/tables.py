@@ -42,7 +42,8 @@ def table_offset(entry: int, header: Header) -> int:
 def mapped(table: Buffer, guest: int, header: Header) -> Iterator[Run | Extent]:
     """What the L2 table for the part of the disk at `guest` says: data as runs of the file, the rest as zero extents.
 
-    They cover that part of the disk exactly once. Raises Permanent for entries that make no sense.
+    They cover that part of the disk exactly once, or what a delta changes of it. Raises Permanent for entries that make
+    no sense.
     """
     clusters = min(header.l2_entries, -(-(header.virtual_bytes - guest) // header.cluster_bytes))
     numbers = entries_of(memoryview(table)[: clusters * (16 if header.extended_l2 else 8)])
@@ -50,14 +51,16 @@ def mapped(table: Buffer, guest: int, header: Header) -> Iterator[Run | Extent]:
     return _joined(found, header.virtual_bytes)
 
 
+ZEROS, UNCHANGED = -1, -2
 _Found = tuple[int, int, int, str]
-"""Offset in the file (-1: zeros), length, offset on the disk, kind."""
+"""Offset in the file (or ZEROS, UNCHANGED), length, offset on the disk, kind."""
 
 
 def _clusters(entries: array[int], guest: int, header: Header) -> Iterator[_Found]:
     length = header.cluster_bytes
     unaligned = length - 1
     plain_zero = header.version == 2
+    absent = UNCHANGED if header.is_delta else ZEROS
     for entry in entries:
         offset = entry & OFFSET_MASK
         if entry & COMPRESSED:
@@ -65,9 +68,9 @@ def _clusters(entries: array[int], guest: int, header: Header) -> Iterator[_Foun
         elif entry & ALL_ZERO:
             if plain_zero:
                 raise corrupt(f"a zero cluster at {guest} in an image of version 2")
-            yield -1, length, guest, DATA
+            yield ZEROS, length, guest, DATA
         elif not offset:
-            yield -1, length, guest, DATA
+            yield absent, length, guest, DATA
         elif offset & unaligned:
             raise corrupt(f"the data of the cluster at {guest} lies at {offset}, not at the beginning of a cluster")
         else:
@@ -78,6 +81,7 @@ def _clusters(entries: array[int], guest: int, header: Header) -> Iterator[_Foun
 def _with_subclusters(words: array[int], guest: int, header: Header) -> Iterator[_Found]:
     length = header.cluster_bytes
     part = length // SUBCLUSTERS
+    absent = UNCHANGED if header.is_delta else ZEROS
     for entry, bitmap in zip(words[::2], words[1::2], strict=True):
         offset = entry & OFFSET_MASK
         allocated, zero = bitmap & ALL_SUBCLUSTERS, bitmap >> SUBCLUSTERS
@@ -87,14 +91,15 @@ def _with_subclusters(words: array[int], guest: int, header: Header) -> Iterator
             yield _packed(entry, guest, header)
         elif allocated & zero or offset % length or (allocated and not offset):
             raise corrupt(f"the subclusters of the cluster at {guest} contradict each other")
-        elif not allocated:
-            yield -1, length, guest, DATA
+        elif not allocated and zero in (0, ALL_SUBCLUSTERS):
+            yield ZEROS if zero else absent, length, guest, DATA
         elif allocated == ALL_SUBCLUSTERS:
             yield offset, length, guest, DATA
         else:
             for index in range(SUBCLUSTERS):
                 at = index * part
-                yield offset + at if allocated >> index & 1 else -1, part, guest + at, DATA
+                missing = ZEROS if zero >> index & 1 else absent
+                yield offset + at if allocated >> index & 1 else missing, part, guest + at, DATA
         guest += length
 
 
@@ -112,24 +117,24 @@ def _joined(found: Iterator[_Found], virtual_bytes: int) -> Iterator[Run | Exten
         if guest >= virtual_bytes:
             break
         if kind is PACKED:
-            if length:
-                yield _piece(start, length, place, virtual_bytes)
+            yield from _piece(start, length, place, virtual_bytes)
             length = 0
             yield Run(offset, more, PACKED, guest, whole=True)
-        elif length and (offset == start + length if start >= 0 else offset < 0):
+        elif length and offset == (start + length if start >= 0 else start):
             length += more
         else:
-            if length:
-                yield _piece(start, length, place, virtual_bytes)
+            yield from _piece(start, length, place, virtual_bytes)
             start, length, place = offset, more, guest
-    if length:
-        yield _piece(start, length, place, virtual_bytes)
+    yield from _piece(start, length, place, virtual_bytes)
 
 
-def _piece(start: int, length: int, place: int, virtual_bytes: int) -> Run | Extent:
-    """The last cluster or subcluster may reach behind the end of the disk."""
+def _piece(start: int, length: int, place: int, virtual_bytes: int) -> Iterator[Run | Extent]:
+    """At most one. The last cluster or subcluster may reach behind the end of the disk."""
     length = min(length, virtual_bytes - place)
-    return Extent(place, length, None) if start < 0 else Run(start, length, DATA, place)
+    if length and start >= 0:
+        yield Run(start, length, DATA, place)
+    elif length and start == ZEROS:
+        yield Extent(place, length, None)
 
 
 def corrupt(what: str) -> Permanent:
