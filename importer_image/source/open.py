@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from importer_image import job
 from importer_image.errors import Permanent
-from importer_image.source import OnBytes, Source
+from importer_image.source import Disk, OnBytes, Source
 
 
-def open_source(source: job.Source, connections: int, environment: Mapping[str, str], on_bytes: OnBytes) -> Source:
+def open_source(
+    source: job.Source, connections: int, environment: Mapping[str, str], on_bytes: OnBytes
+) -> Source | Disk:
     """Connect, and learn what there is to know before the first byte. Raises ImportFailure.
 
     `connections`: how many to fetch with, where the source can. `environment`: the proxies.
