@@ -21,5 +21,9 @@ def open_source(
             from importer_image.source.http import open_http
 
             return open_http(source, connections, environment, on_bytes)
+        case "imageio":
+            from importer_image.source.imageio.disk import open_imageio
+
+            return open_imageio(source, connections, environment, on_bytes)
         case _:
             raise Permanent(f"Unknown data source: {source.kind}")
