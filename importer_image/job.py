@@ -16,7 +16,7 @@ MESSAGE_LIMIT_BYTES = 4096
 IMPORT_COMPLETE = "Import Complete"
 
 
-Kind = Literal["http", "imageio", "blank"]
+Kind = Literal["http", "imageio", "stdin", "blank"]
 
 
 @dataclass(frozen=True)

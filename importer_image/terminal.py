@@ -21,7 +21,8 @@ DESCRIPTION = (
     "overwritten. The format is told by content: raw, qcow2, each also compressed with gz, xz, zst or bz2."
 )
 SOURCES = (
-    "http:// or https:// (user:password@ for basic auth); imageio+https://HOST/ovirt-engine/api for a disk of oVirt"
+    "http:// or https:// (user:password@ for basic auth); imageio+https://HOST/ovirt-engine/api for a disk of oVirt; "
+    "or - for standard input"
 )
 SECRET = "user and password of the source, in files accessKeyId and secretKey"
 KIND_OF_SCHEME: dict[str, Kind] = {"http": "http", "https": "http"}
@@ -96,6 +97,8 @@ def job_of(options: argparse.Namespace) -> Job:
 
 def kind_and_url(text: str) -> tuple[Kind, str]:
     """The scheme says which kind of source it is, and where it does not, the kind stands before it with a plus."""
+    if text == "-":
+        return "stdin", ""
     scheme = text.partition("://")[0].lower()
     if scheme in KIND_OF_SCHEME:
         return KIND_OF_SCHEME[scheme], text

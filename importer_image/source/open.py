@@ -25,5 +25,9 @@ def open_source(
             from importer_image.source.imageio.disk import open_imageio
 
             return open_imageio(source, connections, environment, on_bytes)
+        case "stdin":
+            from importer_image.source.feed import standard_input
+
+            return standard_input(on_bytes)
         case _:
             raise Permanent(f"Unknown data source: {source.kind}")

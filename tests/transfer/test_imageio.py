@@ -17,6 +17,7 @@ from importer_image.progress import Progress
 from importer_image.source import Disk
 from importer_image.source.imageio import transfer
 from importer_image.source.open import open_source
+from importer_image.terminal import at_terminal
 from tests import images
 from tests.images import MIB, identical, qemu_img, qemu_io
 from tests.transfer import engine as stand_in
@@ -211,6 +212,13 @@ def test_a_failure_cancels_the_transfer(ovirt: Ovirt, out: Path) -> None:
     report = ovirt.imported("disk", out, target=Target(str(out.parent), "Filesystem", MIB, file=out.name))
     assert "virtual image size 4194304 is larger than the reported available storage" in report.message
     assert (report.error, ovirt.engine.asked) == ("permanent", ["begin", "cancel"])
+
+
+def test_on_a_terminal(ovirt: Ovirt, out: Path) -> None:
+    path = ovirt.disk("disk", b"data" * 1024)
+    arguments = [f"imageio+{ovirt.engine.url}", str(out), "--disk-id", "disk", "--secret", str(ovirt.secrets)]
+    assert at_terminal([*arguments, "--cacert", str(ovirt.engine.daemon.certificates)]).succeeded
+    assert out.read_bytes() == path.read_bytes()
 
 
 @pytest.fixture
