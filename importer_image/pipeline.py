@@ -89,6 +89,7 @@ def connected(job: Job, progress: Progress, environment: Mapping[str, str]) -> S
         from importer_image.source.checksum import Checked
 
         if isinstance(source, Disk):
+            source.close()
             raise Permanent("a disk has no checksum: nothing of it is downloaded but what is allocated")
         source = Checked(source, expected)
     return source
