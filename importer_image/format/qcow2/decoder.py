@@ -17,7 +17,7 @@ from importer_image.format.qcow2 import header as headers
 from importer_image.format.qcow2.tables import DATA, PACKED, entries_of, mapped, table_offset
 
 if TYPE_CHECKING:
-    from importer_image.format.qcow2.unpack import Unpacker
+    from importer_image.format.unpack import Unpacker
     from importer_image.source import Source
 
 L1, L2 = "l1", "l2"
@@ -133,9 +133,10 @@ class Qcow2:
             yield Extent(piece.place, len(piece.data), piece.data)
             return
         if self._unpacker is None:
-            from importer_image.format.qcow2.unpack import Unpacker
+            from importer_image.format.qcow2.cluster import cluster_decoder
+            from importer_image.format.unpack import Unpacker
 
-            self._unpacker = Unpacker(self._header)
+            self._unpacker = Unpacker(cluster_decoder(self._header), self._header.cluster_bytes)
         yield from self._unpacker.put(piece.place, piece.data)
 
     def _l1_run(self) -> Run:
