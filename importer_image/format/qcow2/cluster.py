@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from importer_image.extent import Extent
+from importer_image.format.mapped import corrupt
 from importer_image.format.qcow2.header import Header
-from importer_image.format.qcow2.tables import corrupt
 from importer_image.format.unpack import Decode
 
 ZSTD_WINDOW_LOG_LIMIT = 23
