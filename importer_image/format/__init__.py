@@ -53,6 +53,10 @@ def decoder_of(kind: Kind, source: Source, head: bytes) -> Image:
     match kind.name:
         case "qcow2":
             return _qcow2(source, head)
+        case "vmdk":
+            from importer_image.format.vmdk.decoder import open_vmdk
+
+            return open_vmdk(source, head)
         case _:
             return Raw(source)
 
