@@ -17,7 +17,11 @@ def qemu_img(*arguments: str | Path) -> str:
 
 def qemu_io(image: Path, *commands: str) -> None:
     """Write into an image as a guest would: `write -P 7 64k 4k`, `write -z 0 1M`, `discard 0 64k`."""
-    _run("qemu-io", "-f", "qcow2", *(part for command in commands for part in ("-c", command)), image)
+    run_qemu_io(image, "qcow2", *commands)
+
+
+def run_qemu_io(image: Path, form: str, *commands: str) -> None:
+    _run("qemu-io", "-f", form, *(part for command in commands for part in ("-c", command)), image)
 
 
 def identical(image: Path, raw: Path) -> bool:

@@ -11,7 +11,7 @@ HEADER_BYTES = 512
 
 CONVERT = "Convert it first: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2"
 UNPACK = "Unpack it first and serve the image inside."
-SNAPSHOT = "This is a snapshot of an ESX server: consolidate or clone the disk there, and export that."
+ESX_PART = "This is a snapshot, or part of a disk, of an ESX server: clone or export the whole disk there."
 APPLIANCE = "This is an appliance (OVA): unpack it with tar -xf, and serve the .vmdk file inside."
 
 
@@ -31,13 +31,10 @@ COMPRESSED = (
     Kind("xz", b"\xfd7zXZ\x00"),
     Kind("bz2", b"1AY&SY", 4),
 )
-DECODED = (
-    Kind("qcow2", b"QFI\xfb"),
-    Kind("vmdk", b"KDMV"),
-    Kind("vmdk", b"COWD"),
-)
+DECODED = (Kind("qcow2", b"QFI\xfb"), Kind("vmdk", b"KDMV"))
 REFUSED = (
-    Kind("vmdk", b"\xbe\xba\xfe\xca\0\0\0\0\1\0\0\0\2\0\0\0", hint=SNAPSHOT),
+    Kind("vmdk", b"COWD", hint=ESX_PART),
+    Kind("vmdk", b"\xbe\xba\xfe\xca\0\0\0\0\1\0\0\0\2\0\0\0", hint=ESX_PART),
     Kind("vdi", b"\x7f\x10\xda\xbe", 0x40, hint=CONVERT),
     Kind("vpc", b"conectix", hint=CONVERT),
     Kind("vhdx", b"vhdxfile", hint=CONVERT),

@@ -10,7 +10,7 @@ from importer_image.extent import Extent, Extents
 from importer_image.format.mapped import Item, as_it_is, entries_of, in_parts, read
 from importer_image.format.placement import Piece, Run
 from importer_image.format.vmdk import descriptor as descriptors
-from importer_image.format.vmdk.header import HOSTED, NONE, SECTOR_BYTES, Header, invalid, parse
+from importer_image.format.vmdk.header import NONE, SECTOR_BYTES, Header, invalid, parse
 from importer_image.format.vmdk.tables import mapped
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ DESCRIPTOR_END_LIMIT_BYTES = 64 << 10
 
 def open_vmdk(source: Source, head: bytes) -> SparseVmdk | StreamVmdk:
     """Raises Permanent for what must not be imported."""
-    header = parse(head, source.name)
+    header = parse(head)
     text = _description(source, header)
     if text:
         descriptors.require_whole(descriptors.parse(text), source.name)
-    elif head.startswith(HOSTED) and not header.compressed:
+    elif not header.compressed:
         # The files that a split disk is made of look like this. Each would make a disk, but none the user's.
         raise Permanent(f"Image {source.name} is one of several files that are a disk together", descriptors.WHOLE)
     return StreamVmdk(source, header) if header.compressed else SparseVmdk(source, header)
@@ -93,7 +93,7 @@ class StreamVmdk:
         from importer_image.format.vmdk.stream import Stream
 
         grain_bytes = self._header.grain_bytes
-        stream = Stream(self._header, self._source.name, self._source.stream())
+        stream = Stream(self._header, self._source.stream())
         unpacker = Unpacker(grain_decoder(self._header), grain_bytes)
         try:
             for number, data in stream.grains():

@@ -1,22 +1,20 @@
-"""The header of a VMDK, hosted (KDMV) or of old ESX servers (COWD): what it says, and what we refuse. Pure."""
+"""The header of a VMDK: what it says, and what we refuse because of it. Pure."""
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from importer_image.errors import Permanent
-from importer_image.format.safety import no_backing_file
 
 SECTOR_BYTES = 512
-HOSTED, ESX = b"KDMV", b"COWD"
+MAGIC = b"KDMV"
 AT_END = 0xFFFF_FFFF_FFFF_FFFF
 """In place of the grain directory: the footer will tell where that lies."""
 NONE = 0
 DIRECTORY_LIMIT_BYTES = 32 << 20
 """Enough for 256 TiB, four times what VMware supports."""
 MOST_TABLE_ENTRIES = 512
-ESX_TABLE_ENTRIES = 4096
 GRAIN_LIMIT_BYTES = 1 << 30
 PACKED_GRAIN_LIMIT_BYTES = 2 << 20
 """Of a grain that has to be decoded in one piece. Everybody writes 64 KiB."""
@@ -25,10 +23,7 @@ NEWLINES_VALID, ZERO_GRAINS, COMPRESSED, MARKERS = 1 << 0, 1 << 2, 1 << 16, 1 <<
 NEWLINES = b"\n \r\n"
 DEFLATE = 1
 
-_HOSTED = struct.Struct("<4sIIQQQQIQQQB4sH")
-_ESX = struct.Struct("<4sIIIIIII")
-_PARENT_NAME = slice(44, 1056)
-"""Of a COWD that is the child of another: the rest of its parent's name, after what may be a geometry as well."""
+_LAYOUT = struct.Struct("<4sIIQQQQIQQQB4sH")
 
 
 @dataclass(frozen=True)
@@ -38,12 +33,13 @@ class Header:
     table_entries: int
     directory_sector: int
     """May be AT_END."""
-    overhead_sectors: int = 0
+    overhead_sectors: int
     """Where grains may begin."""
-    descriptor_sector: int = NONE
-    descriptor_sectors: int = 0
-    compressed: bool = False
-    zero_grains: bool = False
+    descriptor_sector: int
+    """May be NONE."""
+    descriptor_sectors: int
+    compressed: bool
+    zero_grains: bool
     """Whether 1 in place of a grain means: zeros."""
 
     @property
@@ -76,14 +72,10 @@ class Header:
         return -(-self.grains // self.table_entries)
 
 
-def parse(head: bytes, image: str) -> Header:
+def parse(head: bytes) -> Header:
     """`head` is the beginning of the image, 512 bytes or more. Raises Permanent for what must not be imported."""
-    return _hosted(head) if head.startswith(HOSTED) else _esx(head, image)
-
-
-def _hosted(head: bytes) -> Header:
     (_, version, flags, capacity, grain, descriptor, descriptor_sectors, entries, _, directory, overhead, *rest) = (
-        _HOSTED.unpack_from(head)
+        _LAYOUT.unpack_from(head)
     )
     _, newlines, compression = rest
     if flags & NEWLINES_VALID and newlines != NEWLINES:
@@ -103,22 +95,8 @@ def _hosted(head: bytes) -> Header:
         )
     if entries > MOST_TABLE_ENTRIES:
         raise invalid(f"grain tables of {entries} entries are absurd")
-    header = Header(capacity, grain, entries, directory, overhead)
-    header = replace(header, descriptor_sector=descriptor, descriptor_sectors=descriptor_sectors)
-    return _sane(replace(header, compressed=compressed, zero_grains=bool(flags & ZERO_GRAINS)))
-
-
-def _esx(head: bytes, image: str) -> Header:
-    """Sectors of these are counted with 32 bits, and grains may be as small as a sector."""
-    _, version, _, capacity, grain, directory, entries, _ = _ESX.unpack_from(head)
-    if version != 1:
-        raise invalid(f"COWD version {version} is not known")
-    if any(head[_PARENT_NAME]):
-        no_backing_file(image, head[32:1056].partition(b"\0")[0])
-    header = _sane(Header(capacity, grain, ESX_TABLE_ENTRIES, directory))
-    if header.directory_entries > entries:
-        raise invalid(f"a grain directory of {entries} entries is too small for the disk")
-    return header
+    places = (directory, overhead, descriptor, descriptor_sectors)
+    return _sane(Header(capacity, grain, entries, *places, compressed, bool(flags & ZERO_GRAINS)))
 
 
 def _sane(header: Header) -> Header:

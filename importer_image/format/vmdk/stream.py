@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from importer_image.errors import Permanent
 from importer_image.format.mapped import corrupt, entries_of
-from importer_image.format.vmdk.header import AT_END, HOSTED, SECTOR_BYTES, Header, parse
+from importer_image.format.vmdk.header import AT_END, MAGIC, SECTOR_BYTES, Header, parse
 from importer_image.format.vmdk.ledger import Ledger
 
 END_OF_STREAM, GRAIN_TABLE, GRAIN_DIRECTORY, FOOTER = range(4)
@@ -91,10 +91,9 @@ class Cursor:
 class Stream:
     """The grains of a source in its order. At the end everything that there is to check has been checked."""
 
-    def __init__(self, header: Header, image: str, views: Iterator[memoryview]) -> None:
+    def __init__(self, header: Header, views: Iterator[memoryview]) -> None:
         self.ledger = Ledger(header)
         self._header = header
-        self._image = image
         self._cursor = Cursor(views)
         self._directory_sector = header.directory_sector
         self._footed = False
@@ -126,7 +125,8 @@ class Stream:
                     raise corrupt(f"the grain table at sector {sector} overlaps others")
                 self._cursor.skip_to(sector * SECTOR_BYTES)
                 self._read_table()
-        self._cursor.skip_to(max(header.overhead_sectors, 1) * SECTOR_BYTES)
+        described = header.descriptor_sector + header.descriptor_sectors
+        self._cursor.skip_to(max(header.overhead_sectors, described, 1) * SECTOR_BYTES)
 
     def _marked(self) -> Iterator[Grain]:
         """What lies behind the tables in front, each part with a marker."""
@@ -138,10 +138,10 @@ class Stream:
                 yield self._grain(place, size)
             else:
                 (kind,) = _KIND.unpack(cursor.read(_KIND.size))
+                cursor.skip_to(start + SECTOR_BYTES)
                 if kind == END_OF_STREAM and self._footed:
                     cursor.drain()
                     return
-                cursor.skip_to(start + SECTOR_BYTES)
                 self._tables_or_footer(kind, place)
             cursor.skip_to(-(-cursor.position // SECTOR_BYTES) * SECTOR_BYTES)
 
@@ -192,9 +192,9 @@ class Stream:
     def _read_footer(self) -> None:
         """The header once more, now with the place of the directory."""
         data = self._cursor.read(SECTOR_BYTES)
-        if not data.startswith(HOSTED):
+        if not data.startswith(MAGIC):
             raise corrupt("its footer is no header")
-        footer = parse(data, self._image)
+        footer = parse(data)
         ours = self._header
         if (footer.capacity_sectors, footer.grain_sectors) != (ours.capacity_sectors, ours.grain_sectors):
             raise corrupt("its footer contradicts its header")
