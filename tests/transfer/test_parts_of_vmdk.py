@@ -14,13 +14,14 @@ from tests.transfer.imports import imported
 from tests.transfer.webserver import WebServer
 from tests.vmdk import write
 
+PROCESS = "Unable to process data: "
+FIRST = ("# Disk DescriptorFile", "version=1", "CID=1", "parentCID=ffffffff")
 
-def description(kind: str, *extents: str, **more: str) -> bytes:
-    """A file of its own. Most are shorter than a sector."""
-    settings = [f'{key}="{value}"' for key, value in {"createType": kind, **more}.items()]
-    return "\n".join(
-        ["# Disk DescriptorFile", "version=1", "CID=1", "parentCID=ffffffff", *settings, *extents]
-    ).encode()
+
+def description(kind: str, *extents: str, parent: str = "") -> bytes:
+    """A file of its own, mostly shorter than a sector."""
+    lines = (*FIRST, f'createType="{kind}"', f'parentFileNameHint="{parent}"', *extents)
+    return "\n".join(lines).encode()
 
 
 SPLIT = [f'RW 4192256 SPARSE "disk-s00{number}.vmdk"' for number in (1, 2, 3)]

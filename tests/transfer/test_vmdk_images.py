@@ -41,7 +41,7 @@ def lived_in(seed: int, *options: str) -> Make:
 def exported(**settings: object) -> Make:
     def make(raw: Path, path: Path) -> None:
         content = raw.read_bytes()
-        head = Head(capacity=len(content) // 512, **settings.pop("head", {}))  # type: ignore[arg-type,call-overload]
+        head = Head(capacity=len(content) // 512, **settings.pop("head", {}))  # type: ignore[arg-type]
         write(path, Export(content, head, **settings).content())  # type: ignore[arg-type]
 
     return make

@@ -79,9 +79,9 @@ class Cursor:
             self._advance(len(self._left))
 
     def _next(self) -> bool:
-        view = next(self._views, None)
-        self._left = memoryview(b"") if view is None else view
-        return view is not None
+        """Whether there is more, none of which has been used."""
+        self._left = next(filter(len, self._views), memoryview(b""))
+        return bool(self._left)
 
     def _advance(self, length: int) -> None:
         self.position += length
