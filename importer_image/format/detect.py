@@ -29,14 +29,16 @@ COMPRESSED = (
     Kind("xz", b"\xfd7zXZ\x00"),
     Kind("bz2", b"1AY&SY", 4),
 )
-DECODED = (Kind("qcow2", b"QFI\xfb"),)
+DECODED = (
+    Kind("qcow2", b"QFI\xfb"),
+    Kind("vdi", b"\x7f\x10\xda\xbe", 0x40),
+    Kind("vpc", b"conectix"),
+    Kind("vhdx", b"vhdxfile"),
+)
 REFUSED = (
     Kind("vmdk", b"KDMV", hint=CONVERT),
     Kind("vmdk", b"COWD", hint=CONVERT),
     Kind("vmdk", b"# Disk DescriptorFile", hint="This is only the description of a disk: serve the disk itself."),
-    Kind("vdi", b"\x7f\x10\xda\xbe", 0x40, hint=CONVERT),
-    Kind("vpc", b"conectix", hint=CONVERT),
-    Kind("vhdx", b"vhdxfile", hint=CONVERT),
     Kind("qed", b"QED\x00", hint=CONVERT),
     Kind("parallels", b"WithoutFreeSpace", hint=CONVERT),
     Kind("parallels", b"WithouFreSpacExt", hint=CONVERT),
