@@ -31,13 +31,16 @@ COMPRESSED = (
     Kind("xz", b"\xfd7zXZ\x00"),
     Kind("bz2", b"1AY&SY", 4),
 )
-DECODED = (Kind("qcow2", b"QFI\xfb"), Kind("vmdk", b"KDMV"))
+DECODED = (
+    Kind("qcow2", b"QFI\xfb"),
+    Kind("vmdk", b"KDMV"),
+    Kind("vdi", b"\x7f\x10\xda\xbe", 0x40),
+    Kind("vpc", b"conectix"),
+    Kind("vhdx", b"vhdxfile"),
+)
 REFUSED = (
     Kind("vmdk", b"COWD", hint=ESX_PART),
     Kind("vmdk", b"\xbe\xba\xfe\xca\0\0\0\0\1\0\0\0\2\0\0\0", hint=ESX_PART),
-    Kind("vdi", b"\x7f\x10\xda\xbe", 0x40, hint=CONVERT),
-    Kind("vpc", b"conectix", hint=CONVERT),
-    Kind("vhdx", b"vhdxfile", hint=CONVERT),
     Kind("qed", b"QED\x00", hint=CONVERT),
     Kind("parallels", b"WithoutFreeSpace", hint=CONVERT),
     Kind("parallels", b"WithouFreSpacExt", hint=CONVERT),
