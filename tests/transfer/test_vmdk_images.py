@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import KIB, MIB, disk, qemu_img, run_qemu_io, squeezed
+from tests.images import KIB, MIB, disk, identical, qemu_img, qemu_io, squeezed
 from tests.transfer.imports import imported
 from tests.transfer.webserver import WebServer
 from tests.vmdk import ZERO_GRAINS, Export, Head, Sparse, write
@@ -33,7 +33,7 @@ def lived_in(seed: int, *options: str) -> Make:
             offset, length = chance.randrange(0, 11 * MIB, 512), chance.choice((512, 2 * KIB, 64 * KIB, 150 * KIB))
             action = chance.choice((f"write -P {number + 1}", f"write -P {number + 1}", "write -z", "write -z -u"))
             commands.append(f"{action} {offset} {length}")
-        run_qemu_io(path, "vmdk", *commands)
+        qemu_io(path, *commands, form="vmdk")
 
     return make
 
@@ -96,7 +96,7 @@ def test_the_disk_is_what_qemu_reads(name: str, web: WebServer, raw: Path, out: 
     IMAGES[name](raw, path)
     by_range = imported(web.url(path), out)
     assert (by_range.message, by_range.format) == ("Import Complete", "vmdk")
-    assert "identical" in qemu_img("compare", "-f", "vmdk", "-F", "raw", path, out)
+    assert identical(path, out, "vmdk")
     disk_by_range = out.read_bytes()
     assert imported(web.url(path, "stream/"), out).message == "Import Complete"
     assert out.read_bytes() == disk_by_range
@@ -105,9 +105,9 @@ def test_the_disk_is_what_qemu_reads(name: str, web: WebServer, raw: Path, out: 
 def test_only_what_is_allocated_travels(web: WebServer, out: Path) -> None:
     path = web.files / "mostly-zero.vmdk"
     qemu_img("create", "-q", "-f", "vmdk", "-o", "zeroed_grain=on", path, "64M")
-    run_qemu_io(path, "vmdk", "write -P 5 3M 20M", "write -z 3M 19M", "write -P 1 50M 1M")
+    qemu_io(path, "write -P 5 3M 20M", "write -z 3M 19M", "write -P 1 50M 1M", form="vmdk")
     report = imported(web.url(path), out)
-    assert "identical" in qemu_img("compare", "-f", "vmdk", "-F", "raw", path, out)
+    assert identical(path, out, "vmdk")
     assert report.source_bytes < 3 * MIB < path.stat().st_size / 4
 
 
@@ -116,7 +116,7 @@ def test_compressed_around(web: WebServer, raw: Path, out: Path) -> None:
     written(STREAM)(raw, inner)
     report = imported(web.url(squeezed(inner, "gzip", "-1")), out)
     assert (report.error, report.format) == ("", "vmdk.gz")
-    assert "identical" in qemu_img("compare", "-f", "vmdk", "-F", "raw", inner, out)
+    assert identical(inner, out, "vmdk")
 
 
 def test_the_file_with_the_data_of_a_flat_disk(web: WebServer, raw: Path, out: Path) -> None:
