@@ -6,7 +6,13 @@ import struct
 from dataclasses import dataclass
 
 from importer_image.errors import Permanent
-from importer_image.format.safety import NO_ENCRYPTION, no_backing_file, no_external_data, require_base
+from importer_image.format.safety import (
+    NO_ENCRYPTION,
+    invalid_image,
+    no_backing_file,
+    no_external_data,
+    require_base,
+)
 
 MAGIC = b"QFI\xfb"
 HEADER_BYTES = 112
@@ -116,4 +122,4 @@ class L1TooBig(Permanent):
 
 
 def _invalid(reason: str) -> Permanent:
-    return Permanent(f"invalid qcow2 image: {reason}", "Check the file with qemu-img check.")
+    return invalid_image("qcow2", reason)
