@@ -20,8 +20,8 @@ class LocalFile:
         self._on_bytes = on_bytes
         self._offset = offset
         try:
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            left = max(os.fstat(self._file).st_size - offset, 0)
+            self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+            left = max(os.fstat(self._file.fileno()).st_size - offset, 0)
         except OSError as error:
             raise Permanent(f"open {path}: {(error.strerror or str(error)).lower()}") from error
         self.size_bytes = left if size_bytes is None else min(size_bytes, left)
@@ -41,11 +41,11 @@ class LocalFile:
                 yield offset + done, memoryview(piece)
 
     def close(self) -> None:
-        os.close(self._file)
+        self._file.close()
 
     def _read(self, offset: int, length: int) -> bytes:
         try:
-            found = os.pread(self._file, length, self._offset + offset)
+            found = os.pread(self._file.fileno(), length, self._offset + offset)
         except OSError as error:
             raise Permanent(f"read {self.name}: {(error.strerror or str(error)).lower()}") from error
         if len(found) < length:

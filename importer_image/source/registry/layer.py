@@ -198,6 +198,8 @@ class StreamedFile:
         missing = min(length, self.size_bytes) - len(self._head)
         if missing > 0:
             self._head += self._tape.read(missing)
+            if len(self._head) < min(length, self.size_bytes):
+                raise cut_off(self._tape.position)
         return self._head[:length]
 
     def stream(self) -> Iterator[memoryview]:

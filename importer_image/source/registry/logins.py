@@ -59,7 +59,8 @@ def _login(entry: Mapping[str, Any]) -> str:
     if isinstance(user, str) and isinstance(password, str) and user:
         return f"{user}:{password.strip()}"
     try:
-        text = b64decode(str(entry.get("auth") or "")).decode().strip("\0\r\n ")
+        packed = str(entry.get("auth") or "").strip()
+        text = b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode().strip("\0\r\n ")
     except (binascii.Error, UnicodeDecodeError) as error:
         raise _broken("`auth` of the registry is not user:password in base64") from error
     return text if ":" in text else ""

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from importer_image import job
-from importer_image.errors import ImportFailure, told_as
+from importer_image.errors import Transient, told_as
 from importer_image.log import log
 from importer_image.source import OnBytes, Source
-from importer_image.source.answer import Refused
+from importer_image.source.answer import Busy, Refused
 from importer_image.source.fault import PlainText
 from importer_image.source.registry import manifest
 from importer_image.source.registry.badge import RegistryBadge
@@ -55,18 +55,15 @@ class RemoteStore:
         """The document that the reference names; settles how to speak to the registry."""
         try:
             return self.document(self._reference.digest)
-        except ImportFailure as failure:
-            if not self._source.insecure or isinstance(failure, Refused):
+        except (PlainText, Transient) as failure:
+            if not self._source.insecure or isinstance(failure, Busy):
                 raise
             log("asking the insecure registry without TLS", registry=self._reference.domain, error=failure.text)
-            secure, self._site = self._site, self._site_at("http")
+            self._site = self._site_at("http")
             try:
                 return self.document(self._reference.digest)
-            except ImportFailure as plain:
-                if isinstance(plain, Refused):
-                    raise
-                self._site = secure
-                raise failure from plain
+            except Transient as plain:
+                raise (plain if isinstance(failure, PlainText) else failure) from plain
 
     def document(self, digest: str) -> bytes:
         """A manifest or index by its digest; the one that the reference names where there is none."""
