@@ -21,8 +21,8 @@ DESCRIPTION = (
     "overwritten. The format is told by content: raw, qcow2, each also compressed with gz, xz, zst or bz2."
 )
 SOURCES = (
-    "http:// or https:// (user:password@ for basic auth); docker://registry/image:tag or oci-archive:/path for the disk "
-    "in a container image; imageio+https://HOST/ovirt-engine/api for a disk of oVirt; or - for standard input"
+    "http:// or https:// (user:password@ for basic auth); docker://registry/image:tag or oci-archive:/path for the "
+    "disk in a container image; imageio+https://HOST/ovirt-engine/api for a disk of oVirt; or - for standard input"
 )
 SECRET = "user and password of the source, in files accessKeyId and secretKey, for a registry also in .dockerconfigjson"
 KIND_OF_SCHEME: dict[str, Kind] = {"http": "http", "https": "http", "docker": "registry", "oci-archive": "registry"}

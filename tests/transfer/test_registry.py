@@ -13,7 +13,7 @@ import pytest
 
 from importer_image import job
 from importer_image.source import http, patience, reader
-from importer_image.source.http import HttpSource, first_visit
+from importer_image.source.http import open_site
 from importer_image.source.registry.badge import RegistryBadge
 from importer_image.source.site import Site
 from tests.containers import (
@@ -113,7 +113,7 @@ def test_a_token_that_expires_is_renewed(there: Registries, monkeypatch: pytest.
     with faulty(CONTENT, [expired, Fault(), expired, expired]) as server:
         site = Site(job.Source("registry", server.url), {})
         site = site.elsewhere(server.url, RegistryBadge(site, "", "repository:vms/fedora:pull", insecure=True))
-        source = HttpSource(site, first_visit(site), 1, lambda count: None)
+        source = open_site(site, 1, lambda count: None)
         whole = b"".join(bytes(view) for view in source.stream()) == CONTENT
         source.close()
     assert whole
