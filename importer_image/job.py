@@ -16,7 +16,7 @@ MESSAGE_LIMIT_BYTES = 4096
 IMPORT_COMPLETE = "Import Complete"
 
 
-Kind = Literal["http", "imageio", "stdin", "blank"]
+Kind = Literal["http", "imageio", "registry", "stdin", "blank"]
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,18 @@ class Source:
     kind: Kind
     url: str = ""
     secret_dir: str = ""
-    """Directory with files accessKeyId and secretKey: user and password of basic auth."""
+    """Directory with files accessKeyId and secretKey: user and password of basic auth. For a registry also with a file
+    .dockerconfigjson."""
     ca_dirs: tuple[str, ...] = ()
     """Directories in which every file is a bundle of PEM certificates to trust besides the system's."""
     insecure: bool = False
+    """Do not verify certificates. For a registry, which is then one of the insecureRegistries, plain HTTP will do."""
     headers: tuple[str, ...] = ()
     """Extra request headers, each `Name: value`."""
     secret_header_dirs: tuple[str, ...] = ()
     """Directories in which every file holds one more header."""
+    platform_architecture: str = ""
+    """Of the image in a registry, e.g. arm64; empty for that of this machine."""
     checksum: str = ""
     """`<algorithm>:<hex digest>` over the bytes as downloaded, several separated by blanks; empty for none."""
     disk_id: str = ""

@@ -16,7 +16,8 @@ from importer_image.format.blank import Blank
 from importer_image.job import IMPORT_COMPLETE, ErrorKind, Job, Report
 from importer_image.log import log
 from importer_image.progress import Progress
-from importer_image.source import Disk, Source
+from importer_image.source import Disk, Source, about
+from importer_image.source.open import connecting, open_source
 from importer_image.target import Target, open_target
 
 if TYPE_CHECKING:
@@ -54,37 +55,39 @@ def run(job: Job, progress: Progress, environment: Mapping[str, str] = os.enviro
 def transfer(job: Job, progress: Progress, environment: Mapping[str, str]) -> Report:
     with told_as("Unable to process data"):
         found = open_target(job.target, over_existing=job.source.is_delta)
-    with closing(found) as target, opened_image(job, target, progress, environment) as image:
+    with closing(found) as target, opened_image(job, target, progress, environment) as (image, labels):
         with discarded_on_failure(target), told_as("Unable to process data"):
             size_bytes = decode(job, image, target, progress)
             finish(target, size_bytes, progress)
-        return succeeded(job, image, target, size_bytes, progress)
+        return succeeded(job, image, labels, target, size_bytes, progress)
 
 
 @contextmanager
-def opened_image(job: Job, target: Target, progress: Progress, environment: Mapping[str, str]) -> Iterator[Image]:
+def opened_image(
+    job: Job, target: Target, progress: Progress, environment: Mapping[str, str]
+) -> Iterator[tuple[Image, Mapping[str, str]]]:
+    """The image, and the labels that its source has for the claim."""
     if job.content_type != "kubevirt":
         raise Permanent(
             f"Unable to process data: content type {job.content_type} is not supported", "Import disk images only."
         )
     if job.source.kind == "blank":
-        yield Blank(target.available_bytes if job.target.preallocate and job.target.volume_mode == "Block" else 0)
+        yield Blank(target.available_bytes if job.target.preallocate and job.target.volume_mode == "Block" else 0), {}
         return
-    with progress.stage("connect"), told_as(f"Unable to connect to {job.source.kind} data source"):
+    with progress.stage("connect"), told_as(connecting(job.source)):
         source = connected(job, progress, environment)
+    labels = about(source).labels
     with closing(source):
         with progress.stage("inspect"), told_as("Unable to process data"):
             source, image = find_image(source, job.source.previous_checkpoint)
         with closing(source):
-            yield image
+            yield image, labels
 
 
 def connected(job: Job, progress: Progress, environment: Mapping[str, str]) -> Source | Disk:
-    from importer_image.source.open import open_source
-
     expected = expected_checksums(job)
     source = open_source(job.source, job.connections, environment, progress.came_in)
-    progress.total_bytes = source.size_bytes
+    progress.total_bytes = about(source).total_bytes
     if expected:
         from importer_image.source.checksum import Checked
 
@@ -136,10 +139,13 @@ def discarded_on_failure(target: Target) -> Iterator[None]:
         raise
 
 
-def succeeded(job: Job, image: Image, target: Target, size_bytes: int, progress: Progress) -> Report:
+def succeeded(
+    job: Job, image: Image, labels: Mapping[str, str], target: Target, size_bytes: int, progress: Progress
+) -> Report:
     return Report(
         message=IMPORT_COMPLETE,
         preallocation_applied=target.preallocated,
+        labels=dict(labels),
         format=image.name,
         virtual_size_bytes=size_bytes,
         source_bytes=progress.source_bytes,

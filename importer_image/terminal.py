@@ -21,11 +21,11 @@ DESCRIPTION = (
     "overwritten. The format is told by content: raw, qcow2, vmdk, each also compressed with gz, xz, zst or bz2."
 )
 SOURCES = (
-    "http:// or https:// (user:password@ for basic auth); imageio+https://HOST/ovirt-engine/api for a disk of oVirt; "
-    "or - for standard input"
+    "http:// or https:// (user:password@ for basic auth); docker://registry/image:tag or oci-archive:/path for the "
+    "disk in a container image; imageio+https://HOST/ovirt-engine/api for a disk of oVirt; or - for standard input"
 )
-SECRET = "user and password of the source, in files accessKeyId and secretKey"
-KIND_OF_SCHEME: dict[str, Kind] = {"http": "http", "https": "http"}
+SECRET = "user and password of the source, in files accessKeyId and secretKey, for a registry also in .dockerconfigjson"
+KIND_OF_SCHEME: dict[str, Kind] = {"http": "http", "https": "http", "docker": "registry", "oci-archive": "registry"}
 KINDS: dict[str, Kind] = {"http": "http", "imageio": "imageio"}
 SUFFIXES = {
     "": 1,
@@ -72,6 +72,9 @@ def parser() -> argparse.ArgumentParser:
         "--previous-checkpoint", default="", metavar="ID", help="TARGET holds this one: write only what changed since"
     )
     found.add_argument("--insecure", action="store_true", help="do not verify the certificate of the server")
+    found.add_argument(
+        "--architecture", default="", help="of the image in a registry, e.g. arm64 (default: this machine's)"
+    )
     found.add_argument("--preallocate", action="store_true", help="allocate all storage of the disk")
     found.add_argument("--connections", type=int, default=4, metavar="N", help="to fetch with (default: 4)")
     found.add_argument("--json", metavar="REPORT", help="write a report to this file; - for standard output")
@@ -87,6 +90,7 @@ def job_of(options: argparse.Namespace) -> Job:
         ca_dirs=tuple(options.cacert),
         insecure=options.insecure,
         headers=tuple(options.header),
+        platform_architecture=options.architecture,
         checksum=" ".join(options.checksum),
         disk_id=options.disk_id,
         current_checkpoint=options.checkpoint,
@@ -99,7 +103,7 @@ def kind_and_url(text: str) -> tuple[Kind, str]:
     """The scheme says which kind of source it is, and where it does not, the kind stands before it with a plus."""
     if text == "-":
         return "stdin", ""
-    scheme = text.partition("://")[0].lower()
+    scheme = text.partition(":")[0].lower()
     if scheme in KIND_OF_SCHEME:
         return KIND_OF_SCHEME[scheme], text
     kind, plus, url = text.partition("+")

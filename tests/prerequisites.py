@@ -13,6 +13,7 @@ from devcluster.prerequisites import install_packages
 # Program, and the package of Debian 12 and 13 that has it.
 PROGRAMS = {
     "bzip2": "bzip2",
+    "docker-registry": "docker-registry",
     "gcc": "gcc",
     "gzip": "gzip",
     "mke2fs": "e2fsprogs",

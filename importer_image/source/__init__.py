@@ -7,7 +7,8 @@ are reused: every view that a source gives out is valid until the next one is as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from importer_image.extent import Extents
@@ -69,3 +70,18 @@ class Disk(Protocol):
 
     def close(self) -> None:
         """End all connections and threads."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What only some sources have to say, in an attribute `about`."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """For the claim: what the image says about the virtual machine it is for."""
+    total_bytes: int | None = None
+    """What will come in, where that is not the size: a layer is compressed, the disk in it is not."""
+
+
+def about(source: Source | Disk) -> About:
+    found = getattr(source, "about", None)
+    return found if isinstance(found, About) else About(total_bytes=source.size_bytes)

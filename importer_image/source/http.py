@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
+from typing import TypeVar
 
 from importer_image import job
 from importer_image.errors import Transient
@@ -20,6 +21,8 @@ from importer_image.source.belt import SLICE_BYTES, Belt, Stopped
 from importer_image.source.patience import OPENING
 from importer_image.source.reader import RangeReader, StreamReader
 from importer_image.source.site import Site, Visit
+
+Answered = TypeVar("Answered")
 
 PREFIX_BYTES = 256 << 10
 """Fetched when opening: it holds every header, and the first tables of most images."""
@@ -38,13 +41,21 @@ def open_site(site: Site, connections: int, on_bytes: OnBytes, prefix_bytes: int
 
 
 def first_visit(site: Site, prefix_bytes: int) -> Visit:
+    def knock() -> Visit:
+        try:
+            return site.knock((0, prefix_bytes - 1))
+        except answer.WrongRange:
+            return site.knock(None)
+
+    return patiently(knock)
+
+
+def patiently(ask: Callable[[], Answered]) -> Answered:
+    """What a server answers, even if it does not do so at once. Raises ImportFailure."""
     failures = 0
     while True:
         try:
-            try:
-                return site.knock((0, prefix_bytes - 1))
-            except answer.WrongRange:
-                return site.knock(None)
+            return ask()
         except Transient as failure:
             failures += 1
             pause_s = OPENING.pause_s(failures, answer.retry_after_of(failure))

@@ -6,9 +6,11 @@ import os
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from threading import Lock
+from typing import TYPE_CHECKING, Protocol
 
 from importer_image import job
 from importer_image.errors import Permanent
@@ -17,6 +19,10 @@ from importer_image.source.address import Address, keeps_secrets, parse, proxy_f
 from importer_image.source.answer import Answer
 from importer_image.source.connection import Connection, Route, basic
 
+if TYPE_CHECKING:
+    from email.message import Message
+
+UNAUTHORIZED = 401
 USER_AGENT = "cdi-golang-importer"
 """Clients search the logs of their servers for it (spec 5.3)."""
 REDIRECT_LIMIT = 10
@@ -33,23 +39,45 @@ class Visit:
     answer: Answer
 
 
+class Badge(Protocol):
+    """What a server is shown to let us in, where it is not always the same user and password."""
+
+    def shown_to(self, address: Address) -> str:
+        """The Authorization for this address; empty for none."""
+
+    def renewed(self, address: Address, shown: str, headers: Message) -> bool:
+        """`shown` was answered with 401 and these headers: whether there is something else to show now."""
+
+
 class Site:
     def __init__(self, source: job.Source, environment: Mapping[str, str]) -> None:
         self.origin = parse(source.url)
-        self._source = source
+        self.badge: Badge | None = None
         self._environment = environment
         self._headers = [parse_header(text) for text in source.headers]
         self._secret_headers = [parse_header(text) for text in secret_headers(source.secret_header_dirs)]
         self._credentials = credentials_in(source.secret_dir) if source.secret_dir else self.origin.credentials
-        self._lock = Lock()
-        self._context: ssl.SSLContext | None = None
+        self._trust = Trust(source.ca_dirs, source.insecure)
+
+    def elsewhere(self, url: str, badge: Badge | None) -> Site:
+        """Another place, with the same proxies and authorities."""
+        other = copy(self)
+        other.origin = parse(url)
+        other.badge = badge
+        return other
 
     def knock(self, byte_range: tuple[int, int] | None, at: Address | None = None) -> Visit:
         """Ask for bytes first to last (None: all), following redirects. Raises ImportFailure."""
         address = at or self.origin
+        renewed = False
         for _ in range(REDIRECT_LIMIT):
             connection = Connection(self.route_to(address))
             response = ask(connection, address, byte_range)
+            if response.status == UNAUTHORIZED and self.badge and not renewed:
+                connection.close()
+                shown = connection.route.headers.get("Authorization", "")
+                if renewed := self.badge.renewed(address, shown, response.headers):
+                    continue
             if response.status not in answer.REDIRECTS:
                 try:
                     return Visit(address, connection, response, understand(response, byte_range))
@@ -67,17 +95,33 @@ class Site:
         if trusted:
             headers |= dict(self._secret_headers)
         credentials = self._credentials if trusted else address.credentials
-        if credentials:
-            headers["Authorization"] = basic(credentials)
+        authorization = self.badge.shown_to(address) if self.badge else credentials and basic(credentials)
+        if authorization:
+            headers["Authorization"] = authorization
         return Route(address, proxy_for(address, self._environment), headers, self._trust)
 
-    def _trust(self) -> ssl.SSLContext:
-        """Made once and only when needed: reading the system's authorities takes 20 ms."""
+    def asks_anew(self, address: Address, status: int) -> bool:
+        """Whether an answer to a later request only means that the way to the file is to be asked for once more."""
+        if address == self.origin:
+            return status in answer.REDIRECTS or (status == UNAUTHORIZED and self.badge is not None)
+        return status in answer.REDIRECTS or status in answer.LOCKED_OUT
+
+
+class Trust:
+    """A TLS context, made once and only when needed: reading the system's authorities takes 20 ms."""
+
+    def __init__(self, ca_dirs: Sequence[str], insecure: bool) -> None:
+        self._ca_dirs = ca_dirs
+        self._insecure = insecure
+        self._lock = Lock()
+        self._context: ssl.SSLContext | None = None
+
+    def __call__(self) -> ssl.SSLContext:
         from importer_image.source.trust import context_of
 
         with self._lock:
             if self._context is None:
-                self._context = context_of(self._source.ca_dirs, self._source.insecure)
+                self._context = context_of(self._ca_dirs, self._insecure)
             return self._context
 
 

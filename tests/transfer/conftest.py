@@ -9,6 +9,7 @@ from importer_image.source.imageio import transfer
 from tests import prerequisites
 from tests.transfer.imageio import Daemon, imageio
 from tests.transfer.ovirt import Ovirt, ovirt_over
+from tests.transfer.registries import Registries, registries
 from tests.transfer.webserver import WebServer, serving
 
 
@@ -33,6 +34,15 @@ def ovirt(daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(transfer, "PACE", transfer.Pace(5, 0.01, 100, 0.01, 0.2, 3, 0.01))
     with ovirt_over(daemon, tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registries]:
+    """Registries with the same images, each with its own way to let somebody in."""
+    missing = prerequisites.missing()
+    assert not missing, f"apt install {' '.join(missing)}"
+    with registries(tmp_path_factory.mktemp("registries")) as found:
+        yield found
 
 
 @pytest.fixture
