@@ -16,7 +16,7 @@ MESSAGE_LIMIT_BYTES = 4096
 IMPORT_COMPLETE = "Import Complete"
 
 
-Kind = Literal["http", "stdin", "blank"]
+Kind = Literal["http", "s3", "gcs", "stdin", "blank"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Source:
     kind: Kind
     url: str = ""
     secret_dir: str = ""
-    """Directory with files accessKeyId and secretKey: user and password of basic auth."""
+    """Directory with files accessKeyId and secretKey: user and password of basic auth, or the keys of s3 (and there
+    maybe sessionToken). For gcs with a file credentials.json: the key of a service account."""
     ca_dirs: tuple[str, ...] = ()
     """Directories in which every file is a bundle of PEM certificates to trust besides the system's."""
     insecure: bool = False

@@ -20,9 +20,12 @@ DESCRIPTION = (
     "Fetch a disk image, convert it to raw in one pass and leave it in a file or on a block device. TARGET is "
     "overwritten. The format is told by content: raw, qcow2, each also compressed with gz, xz, zst or bz2."
 )
-SOURCES = "http:// or https:// (user:password@ for basic auth), or - for standard input"
-SECRET = "user and password of the source, in files accessKeyId and secretKey"
-KIND_OF_SCHEME: dict[str, Kind] = {"http": "http", "https": "http"}
+SOURCES = (
+    "http:// or https:// (user:password@ for basic auth), s3://BUCKET/KEY or s3+https://ENDPOINT/BUCKET/KEY, "
+    "gs://BUCKET/OBJECT, or - for standard input"
+)
+SECRET = "user and password (keys) of the source, in files accessKeyId and secretKey; for gs:// in credentials.json"
+KIND_OF_SCHEME: dict[str, Kind] = {"http": "http", "https": "http", "s3": "s3", "gs": "gcs"}
 KINDS: dict[str, Kind] = {kind: kind for kind in KIND_OF_SCHEME.values()}
 SUFFIXES = {
     "": 1,

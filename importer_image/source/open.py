@@ -23,5 +23,13 @@ def open_source(source: job.Source, connections: int, environment: Mapping[str, 
             from importer_image.source.feed import standard_input
 
             return standard_input(on_bytes)
+        case "s3":
+            from importer_image.source.s3 import open_s3
+
+            return open_s3(source, connections, environment, on_bytes)
+        case "gcs":
+            from importer_image.source.gcs import open_gcs
+
+            return open_gcs(source, connections, environment, on_bytes)
         case _:
             raise Permanent(f"Unknown data source: {source.kind}")
