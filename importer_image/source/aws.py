@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from awscrt import auth
 from awscrt.http import HttpHeaders, HttpRequest
@@ -38,19 +39,22 @@ class Signer:
             keys.access_key_id, keys.secret_key, keys.session_token or None
         )
 
-    def signed(self, target: str, headers: Mapping[str, str], region: str) -> dict[str, str]:
+    def signed(
+        self, target: str, headers: Mapping[str, str], region: str, now: datetime | None = None
+    ) -> dict[str, str]:
         """The headers to add to a GET of `target`. All that are named x-amz-... are signed, as the protocol wants."""
         signable = [(name, text) for name, text in headers.items() if name.lower() in OURS or _of_amazon(name)]
         request = HttpRequest("GET", target, HttpHeaders(signable))
-        auth.aws_sign_request(request, self._config(region)).result()
+        auth.aws_sign_request(request, self._config(region, now)).result()
         return {name: text for name, text in request.headers if (name, text) not in signable}
 
-    def _config(self, region: str) -> auth.AwsSigningConfig:
+    def _config(self, region: str, now: datetime | None) -> auth.AwsSigningConfig:
         return auth.AwsSigningConfig(
             algorithm=auth.AwsSigningAlgorithm.V4,
             signature_type=auth.AwsSignatureType.HTTP_REQUEST_HEADERS,
             credentials_provider=self._provider,
             region=region,
+            date=now,
             service="s3",
             # S3 takes the path as it is, unlike Amazon's other services.
             use_double_uri_encode=False,

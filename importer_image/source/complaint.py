@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from importer_image.errors import ImportFailure, Permanent
 
-_EXPECTED_REGION = re.compile(r"expecting '([a-z0-9-]+)'")
+_EXPECTED_REGION = re.compile(r"expecting ['\"]([a-z0-9-]+)['\"]")
 
 
 @dataclass(frozen=True)
