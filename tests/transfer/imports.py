@@ -13,7 +13,11 @@ from importer_image.progress import Progress
 
 def job(url: str, out: Path, *, target: Mapping[str, Any] | None = None, connections: int = 4, **source: Any) -> Job:
     settings = {"path": str(out.parent), "volume_mode": "Filesystem", "size_bytes": 0, "file": out.name}
-    return Job(Source("http", url, **source), Target(**{**settings, **(target or {})}), connections=connections)
+    return Job(
+        Source(**{"kind": "http", "url": url, **source}),
+        Target(**{**settings, **(target or {})}),
+        connections=connections,
+    )
 
 
 def imported(
