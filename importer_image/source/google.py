@@ -1,7 +1,7 @@
 """Tokens for a service account: its private key signs an assertion, its token server gives a token for that (RFC 7523).
 
 The signature is RS256, by awscrt, which is in the image for S3 (aws.py): an assertion is two JSON documents in base64
-and that signature, and google-auth (98 ms to import, 5.4 MB with cryptography) or PyJWT (53 ms, 4.8 MB with the same)
+and that signature, and google-auth (98 ms to import, 4.8 MB with cryptography) or PyJWT (53 ms, 4.5 MB with the same)
 would add to the image what it has already. A token lasts an hour; in a longer transfer the next one is fetched a
 minute before, or as soon as one is refused.
 """

@@ -62,7 +62,7 @@ class S3Server:
     def add_stranger(self) -> None:
         admin = ["admin", "--endpoint-url", f"http://127.0.0.1:{self.port}", "--region", REGION]
         user = ["create-user", "--access", STRANGER[0], "--secret", STRANGER[1], "--role", "user"]
-        argv = [binaries.peer("versitygw"), *admin, "--access", ROOT[0], "--secret", ROOT[1], *user]
+        argv = [str(binaries.peer("versitygw")), *admin, "--access", ROOT[0], "--secret", ROOT[1], *user]
         subprocess.run(argv, check=True, capture_output=True)
 
     def open_to_all(self, bucket: str) -> None:
