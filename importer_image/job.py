@@ -16,7 +16,7 @@ MESSAGE_LIMIT_BYTES = 4096
 IMPORT_COMPLETE = "Import Complete"
 
 
-Kind = Literal["http", "imageio", "registry", "stdin", "blank"]
+Kind = Literal["http", "s3", "gcs", "registry", "imageio", "stdin", "blank"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class Source:
     kind: Kind
     url: str = ""
     secret_dir: str = ""
-    """Directory with files accessKeyId and secretKey: user and password of basic auth. For a registry also with a file
-    .dockerconfigjson."""
+    """Directory with files accessKeyId and secretKey: user and password of basic auth, or the keys of s3 (and there
+    maybe sessionToken). For gcs with a file credentials.json: the key of a service account. For a registry also with a
+    file .dockerconfigjson."""
     ca_dirs: tuple[str, ...] = ()
     """Directories in which every file is a bundle of PEM certificates to trust besides the system's."""
     insecure: bool = False

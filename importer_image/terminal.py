@@ -21,12 +21,23 @@ DESCRIPTION = (
     "overwritten. The format is told by content: raw, qcow2, vmdk, each also compressed with gz, xz, zst or bz2."
 )
 SOURCES = (
-    "http:// or https:// (user:password@ for basic auth); docker://registry/image:tag or oci-archive:/path for the "
-    "disk in a container image; imageio+https://HOST/ovirt-engine/api for a disk of oVirt; or - for standard input"
+    "http:// or https:// (user:password@ for basic auth); s3://BUCKET/KEY or s3+https://ENDPOINT/BUCKET/KEY; "
+    "gs://BUCKET/OBJECT; docker://REGISTRY/IMAGE:TAG or oci-archive:/PATH for the disk in a container image; "
+    "imageio+https://HOST/ovirt-engine/api for a disk of oVirt; or - for standard input"
 )
-SECRET = "user and password of the source, in files accessKeyId and secretKey, for a registry also in .dockerconfigjson"
-KIND_OF_SCHEME: dict[str, Kind] = {"http": "http", "https": "http", "docker": "registry", "oci-archive": "registry"}
-KINDS: dict[str, Kind] = {"http": "http", "imageio": "imageio"}
+SECRET = (
+    "user and password (keys) of the source, in files accessKeyId and secretKey; for gs:// in credentials.json, for a "
+    "registry also in .dockerconfigjson"
+)
+KIND_OF_SCHEME: dict[str, Kind] = {
+    "http": "http",
+    "https": "http",
+    "s3": "s3",
+    "gs": "gcs",
+    "docker": "registry",
+    "oci-archive": "registry",
+}
+KINDS: dict[str, Kind] = {kind: kind for kind in ("http", "s3", "gcs", "imageio")}
 SUFFIXES = {
     "": 1,
     **{unit: 1000**power for power, unit in enumerate("kMGTPE", 1)},

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from devcluster import binaries
 from devcluster.prerequisites import install_packages
 
 # Program, and the package of Debian 12 and 13 that has it.
@@ -41,6 +42,12 @@ def ensure() -> None:
     if packages := missing():
         with _no_new_services():
             install_packages(packages)
+
+
+def ensure_peers() -> None:
+    """Build the servers that no package has. Raises DevclusterError where that is not possible."""
+    for name in binaries.PEERS:
+        binaries.peer(name)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from importer_image.errors import ImportFailure, Permanent, Transient
 
+GOOD = (200, 206)
 REDIRECTS = (301, 302, 303, 307, 308)
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 LOCKED_OUT = (401, 403, 404, 410)

@@ -19,6 +19,7 @@ from typing import cast
 
 from importer_image.source import answer
 from importer_image.source.address import Address
+from importer_image.source.badge import Badge
 
 CONNECT_TIMEOUT_S = 30.0
 HEAD_TIMEOUT_S = 300.0
@@ -37,6 +38,7 @@ class Route:
     proxy: Address | None
     headers: dict[str, str] = field(repr=False)
     trust: Trust = field(repr=False)
+    badge: Badge | None = None
 
     @property
     def hop(self) -> Address:
@@ -54,6 +56,8 @@ class Connection(HTTPConnection):
     def __init__(self, route: Route) -> None:
         super().__init__(route.address.host, route.address.port)
         self.route = route
+        self.shown: Mapping[str, str] = {}
+        """What the badge of the route added to the last request."""
         self._dialled: socket.socket | None = None
         """http.client forgets a socket that is to be closed after the response; we still have to reach it."""
 
@@ -68,6 +72,9 @@ class Connection(HTTPConnection):
         """`more`: headers besides those of the route. Raises OSError or HTTPException."""
         route = self.route
         headers = {**route.headers, **more}
+        if route.badge:
+            self.shown = route.badge.shown(route.address, headers)
+            headers |= self.shown
         target = route.address.target
         if route.proxy and not route.tunnelled:
             target = route.address.shown

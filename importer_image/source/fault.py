@@ -21,10 +21,10 @@ class PlainText(Permanent):
     """The server does not speak TLS."""
 
 
-def failure_of(error: OSError | HTTPException, address: Address, hop: Address) -> ImportFailure:
+def failure_of(error: OSError | HTTPException, address: Address, hop: Address, verb: str = "Get") -> ImportFailure:
     """`hop` is the host that was to be connected to: that of the address or its proxy."""
     kind, words, hint = _told(error, hop)
-    return kind(f'HTTP request errored: Get "{address.shown}": {words}', hint)
+    return kind(f'HTTP request errored: {verb} "{address.shown}": {words}', hint)
 
 
 def _told(error: OSError | HTTPException, hop: Address) -> tuple[type[ImportFailure], str, str]:

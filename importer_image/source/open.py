@@ -39,6 +39,14 @@ def open_source(
             from importer_image.source.feed import standard_input
 
             return standard_input(on_bytes)
+        case "s3":
+            from importer_image.source.s3 import open_s3
+
+            return open_s3(source, connections, environment, on_bytes)
+        case "gcs":
+            from importer_image.source.gcs import open_gcs
+
+            return open_gcs(source, connections, environment, on_bytes)
         case "registry":
             from importer_image.source.registry.image import open_registry
 

@@ -7,17 +7,21 @@ server that it names: not to the storage that a blob is redirected to, not even 
 
 from __future__ import annotations
 
-from email.message import Message
+from collections.abc import Mapping
 from threading import Lock
 
 from importer_image.errors import Permanent, told_as
 from importer_image.source.address import Address, parse
+from importer_image.source.badge import Refusal
 from importer_image.source.connection import basic
 from importer_image.source.registry.body import body_of
 from importer_image.source.registry.challenge import Challenge, challenges, token_in
 from importer_image.source.site import Site
 
 ANSWER_LIMIT_BYTES = 1 << 20
+UNAUTHORIZED = 401
+ATTEMPTS = 2
+"""Answers after which a new token makes no difference: one may have sent us on, one have wanted a token."""
 
 
 class RegistryBadge:
@@ -31,17 +35,18 @@ class RegistryBadge:
         self._lock = Lock()
         self._shown = ""
 
-    def shown_to(self, address: Address) -> str:
-        return self._shown if same_server(address, self._registry) else ""
+    def shown(self, address: Address, headers: Mapping[str, str]) -> Mapping[str, str]:
+        return authorization(self._shown, address, self._registry)
 
-    def renewed(self, address: Address, shown: str, headers: Message) -> bool:
-        if not same_server(address, self._registry):
-            return False
+    def judged(self, refusal: Refusal) -> Address | None:
+        asked_for = refusal.status == UNAUTHORIZED and same_server(refusal.address, self._registry)
+        if not asked_for or refusal.attempt == ATTEMPTS:
+            return None
+        shown = refusal.shown.get("Authorization", "")
         with self._lock:
-            if shown != self._shown:
-                return True
-            self._shown = self._answer_to(challenges(headers.get_all("WWW-Authenticate", [])))
-            return bool(self._shown) and shown != self._shown
+            if shown == self._shown:
+                self._shown = self._answer_to(challenges(refusal.headers.get_all("WWW-Authenticate", [])))
+            return refusal.address if self._shown not in ("", shown) else None
 
     def _answer_to(self, asked: list[Challenge]) -> str:
         for challenge in asked:
@@ -70,11 +75,15 @@ class Password:
         self._login = login
         self._server = server
 
-    def shown_to(self, address: Address) -> str:
-        return basic(self._login) if same_server(address, self._server) else ""
+    def shown(self, address: Address, headers: Mapping[str, str]) -> Mapping[str, str]:
+        return authorization(basic(self._login), address, self._server)
 
-    def renewed(self, address: Address, shown: str, headers: Message) -> bool:
-        return False
+    def judged(self, refusal: Refusal) -> None:
+        """It means what HTTP says."""
+
+
+def authorization(text: str, address: Address, server: Address) -> Mapping[str, str]:
+    return {"Authorization": text} if text and same_server(address, server) else {}
 
 
 def same_server(one: Address, other: Address) -> bool:

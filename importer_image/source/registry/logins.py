@@ -38,9 +38,9 @@ def login_for(reference: Reference, secret_dir: str) -> str:
             f"cannot read the secret {secret_dir}: it has neither accessKeyId and secretKey nor .dockerconfigjson",
             "Make it with kubectl create secret docker-registry, or with the keys accessKeyId and secretKey.",
         )
-    from importer_image.source.site import credentials_in
+    from importer_image.source.site import keys_in
 
-    return credentials_in(secret_dir)
+    return ":".join(keys_in(secret_dir))
 
 
 def login_in(config: bytes, reference: Reference) -> str:

@@ -95,7 +95,7 @@ class RemoteStore:
             return body_of(self._at(path), limit_bytes)
 
     def _at(self, path: str) -> Site:
-        return self._site.elsewhere(f"{self._site.origin.shown}{self._reference.repository}/{path}", self._site.badge)
+        return self._site.elsewhere(f"{self._site.origin.shown}{self._reference.repository}/{path}")
 
     def _site_at(self, scheme: str) -> Site:
         """The registry, reached that way."""
