@@ -86,7 +86,7 @@ class Tokens:
             "iat": now,
             "nbf": now - 9,
             "exp": now + 300,
-            "jti": "1",
+            "jti": str(len(self.asked)),
         }
         claims["access"] = [{"type": kind, "name": name, "actions": [actions]}]
         head = {"typ": "JWT", "alg": "RS256", "x5c": [b64encode(der).decode()]}
