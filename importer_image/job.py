@@ -16,7 +16,7 @@ MESSAGE_LIMIT_BYTES = 4096
 IMPORT_COMPLETE = "Import Complete"
 
 
-Kind = Literal["http", "blank"]
+Kind = Literal["http", "imageio", "stdin", "blank"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,18 @@ class Source:
     """Directories in which every file holds one more header."""
     checksum: str = ""
     """`<algorithm>:<hex digest>` over the bytes as downloaded, several separated by blanks; empty for none."""
+    disk_id: str = ""
+    """Which disk of an oVirt engine."""
+    current_checkpoint: str = ""
+    """The snapshot to import, for machines that run on while their disks are copied (spec 2.7); empty: the disk."""
+    previous_checkpoint: str = ""
+    """The snapshot that an earlier import has left on the target: only what has changed since then is written."""
+    final_checkpoint: bool = False
+    """Whether no other checkpoint follows. The disk is made in the same way."""
+
+    @property
+    def is_delta(self) -> bool:
+        return bool(self.previous_checkpoint)
 
 
 @dataclass(frozen=True)

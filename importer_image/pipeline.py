@@ -16,7 +16,7 @@ from importer_image.format.blank import Blank
 from importer_image.job import IMPORT_COMPLETE, ErrorKind, Job, Report
 from importer_image.log import log
 from importer_image.progress import Progress
-from importer_image.source import Source
+from importer_image.source import Disk, Source
 from importer_image.target import Target, open_target
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ CONTEXTS = {
     "raw": "Unable to transfer source data to target file",
     "blank": "Unable to create the blank disk",
 }
+CONVERTING = "Unable to convert source data to target format"
+APPLYING = "Unable to apply delta to base image"
 
 
 class Interrupted(BaseException):
@@ -51,10 +53,10 @@ def run(job: Job, progress: Progress, environment: Mapping[str, str] = os.enviro
 
 def transfer(job: Job, progress: Progress, environment: Mapping[str, str]) -> Report:
     with told_as("Unable to process data"):
-        found = open_target(job.target)
+        found = open_target(job.target, over_existing=job.source.is_delta)
     with closing(found) as target, opened_image(job, target, progress, environment) as image:
         with discarded_on_failure(target), told_as("Unable to process data"):
-            size_bytes = decode(image, target, progress)
+            size_bytes = decode(job, image, target, progress)
             finish(target, size_bytes, progress)
         return succeeded(job, image, target, size_bytes, progress)
 
@@ -72,12 +74,12 @@ def opened_image(job: Job, target: Target, progress: Progress, environment: Mapp
         source = connected(job, progress, environment)
     with closing(source):
         with progress.stage("inspect"), told_as("Unable to process data"):
-            source, image = find_image(source)
+            source, image = find_image(source, job.source.previous_checkpoint)
         with closing(source):
             yield image
 
 
-def connected(job: Job, progress: Progress, environment: Mapping[str, str]) -> Source:
+def connected(job: Job, progress: Progress, environment: Mapping[str, str]) -> Source | Disk:
     from importer_image.source.open import open_source
 
     expected = expected_checksums(job)
@@ -86,6 +88,9 @@ def connected(job: Job, progress: Progress, environment: Mapping[str, str]) -> S
     if expected:
         from importer_image.source.checksum import Checked
 
+        if isinstance(source, Disk):
+            source.close()
+            raise Permanent("a disk has no checksum: nothing of it is downloaded but what is allocated")
         source = Checked(source, expected)
     return source
 
@@ -98,14 +103,11 @@ def expected_checksums(job: Job) -> Sequence[Checksum]:
     return parse(job.source.checksum)
 
 
-def decode(image: Image, target: Target, progress: Progress) -> int:
+def decode(job: Job, image: Image, target: Target, progress: Progress) -> int:
     """Returns the size of the image's disk in bytes."""
     log("importing", format=image.name, virtual_bytes=image.virtual_bytes, target=target.path)
     end = 0
-    with (
-        progress.stage("transfer"),
-        told_as(CONTEXTS.get(image.name, "Unable to convert source data to target format")),
-    ):
+    with progress.stage("transfer"), told_as(APPLYING if job.source.is_delta else CONTEXTS.get(image.name, CONVERTING)):
         target.begin(image.virtual_bytes)
         with closing(image.extents()) as extents:
             for extent in progress.watched(extents, "fetch", "write"):

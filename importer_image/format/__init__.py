@@ -9,6 +9,7 @@ from importer_image.errors import Permanent
 from importer_image.extent import Extents
 from importer_image.format.detect import COMPRESSED, Kind, recognised
 from importer_image.format.raw import Raw
+from importer_image.source import Disk
 
 if TYPE_CHECKING:
     from importer_image.source import Source
@@ -27,11 +28,21 @@ class Image(Protocol):
         """Size of the disk; None when only the end of the source will tell."""
 
     def extents(self) -> Extents:
-        """The disk, each part of it once. Raises ImportFailure for what is broken or must not be."""
+        """The disk, each part of it once; of a delta what has changed.
+
+        Raises ImportFailure for what is broken or must not be.
+        """
 
 
-def find_image(source: Source) -> tuple[Source, Image]:
-    """The image, and the source to close after it (the given one or one around it). Raises Permanent."""
+def find_image(source: Source | Disk, base: str = "") -> tuple[Source | Disk, Image]:
+    """The image, and the source to close after it (the given one or one around it). Raises Permanent.
+
+    `base`: the one backing file that the image has to have, as it holds only the changes to it; empty: none.
+    """
+    if isinstance(source, Disk):
+        return source, source
+    if base:
+        return source, _qcow2(source, source.peek(HEAD_BYTES), base)
     layers: list[str] = []
     while True:
         head = source.peek(HEAD_BYTES)
@@ -52,7 +63,7 @@ def decoder_of(kind: Kind, source: Source, head: bytes) -> Image:
     """`head` is the beginning of the source. Imported only when an image needs it."""
     match kind.name:
         case "qcow2":
-            return _qcow2(source, head)
+            return _qcow2(source, head, base="")
         case "vdi":
             from importer_image.format.vdi import Vdi
 
@@ -69,12 +80,12 @@ def decoder_of(kind: Kind, source: Source, head: bytes) -> Image:
             return Raw(source)
 
 
-def _qcow2(source: Source, head: bytes) -> Image:
+def _qcow2(source: Source, head: bytes, base: str) -> Image:
     from importer_image.format.qcow2.decoder import Qcow2
     from importer_image.format.qcow2.header import L1TooBig
 
     try:
-        return Qcow2(source, head)
+        return Qcow2(source, head, base)
     except L1TooBig as failure:
         # Clients look for exactly this in events (literal texts 1.3).
         driver = {"file.driver": source.name.partition(":")[0], "file.url": source.name, "file.timeout": 3600}

@@ -1,13 +1,16 @@
-"""Where the bytes of an image come from, behind one small protocol.
+"""Where an image comes from, behind two small protocols: most sources give the bytes of a file, some a whole disk.
 
-A source says what it is called, how large it is if it knows, and whether it can be asked for ranges. Buffers are
-reused: every view that a source gives out is valid until the next one is asked for.
+A source of bytes says what it is called, how large it is if it knows, and whether it can be asked for ranges; what the
+bytes are is found out from them. A disk is served by a storage system, which knows itself what is allocated. Buffers
+are reused: every view that a source gives out is valid until the next one is asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from importer_image.extent import Extents
 
 Range = tuple[int, int]
 """Offset and length in bytes."""
@@ -38,6 +41,31 @@ class Source(Protocol):
 
     def read_ranges(self, ranges: Sequence[Range]) -> Iterator[tuple[int, memoryview]]:
         """The bytes of these ranges, in this order, in pieces `(offset, bytes)`."""
+
+    def close(self) -> None:
+        """End all connections and threads."""
+
+
+@runtime_checkable
+class Disk(Protocol):
+    """A source that is an image already: nothing of it is probed, because the content of a disk is its guest's own.
+
+    Raises `errors.Transient` and `errors.Permanent` in the user's words from every method.
+    """
+
+    name: str
+    """Of the format: raw."""
+
+    @property
+    def size_bytes(self) -> int | None:
+        """How many bytes will travel; None when that is not known."""
+
+    @property
+    def virtual_bytes(self) -> int:
+        """Size of the disk."""
+
+    def extents(self) -> Extents:
+        """The disk, each part of it once; of a delta only what has changed."""
 
     def close(self) -> None:
         """End all connections and threads."""

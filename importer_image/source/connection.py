@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
@@ -62,15 +62,17 @@ class Connection(HTTPConnection):
 
     def get(self, byte_range: tuple[int, int] | None) -> HTTPResponse:
         """Ask for bytes first to last, or for everything. Raises OSError or HTTPException."""
+        return self.ask("GET", {"Range": f"bytes={byte_range[0]}-{byte_range[1]}"} if byte_range else {})
+
+    def ask(self, method: str, more: Mapping[str, str], body: bytes | None = None) -> HTTPResponse:
+        """`more`: headers besides those of the route. Raises OSError or HTTPException."""
         route = self.route
-        headers = dict(route.headers)
-        if byte_range:
-            headers["Range"] = f"bytes={byte_range[0]}-{byte_range[1]}"
+        headers = {**route.headers, **more}
         target = route.address.target
         if route.proxy and not route.tunnelled:
             target = route.address.shown
             headers |= proxy_authorization(route.proxy)
-        self.request("GET", target, headers=headers)
+        self.request(method, target, body, headers)
         if self._dialled:
             self._dialled.settimeout(HEAD_TIMEOUT_S)
         response = self.getresponse()

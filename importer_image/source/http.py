@@ -29,17 +29,20 @@ JOIN_S = 2.0
 
 
 def open_http(source: job.Source, connections: int, environment: Mapping[str, str], on_bytes: OnBytes) -> HttpSource:
-    """Raises ImportFailure: not reachable, not there, not allowed."""
-    site = Site(source, environment)
-    return HttpSource(site, first_visit(site), connections, on_bytes)
+    return open_site(Site(source, environment), connections, on_bytes)
 
 
-def first_visit(site: Site) -> Visit:
+def open_site(site: Site, connections: int, on_bytes: OnBytes, prefix_bytes: int = PREFIX_BYTES) -> HttpSource:
+    """`prefix_bytes`: to fetch when opening. Raises ImportFailure: not reachable, not there, not allowed."""
+    return HttpSource(site, first_visit(site, prefix_bytes), connections, on_bytes, prefix_bytes)
+
+
+def first_visit(site: Site, prefix_bytes: int) -> Visit:
     failures = 0
     while True:
         try:
             try:
-                return site.knock((0, PREFIX_BYTES - 1))
+                return site.knock((0, prefix_bytes - 1))
             except answer.WrongRange:
                 return site.knock(None)
         except Transient as failure:
@@ -83,7 +86,7 @@ def groups_of(ranges: Sequence[Range], connections: int) -> list[Group]:
 class HttpSource:
     """Reading ranges and the stream exclude each other, and a read that is abandoned ends the source."""
 
-    def __init__(self, site: Site, visit: Visit, connections: int, on_bytes: OnBytes) -> None:
+    def __init__(self, site: Site, visit: Visit, connections: int, on_bytes: OnBytes, prefix_bytes: int) -> None:
         self.name = site.origin.shown
         self.size_bytes = visit.answer.facts.size_bytes
         self.ranged = visit.answer.ranged
@@ -100,7 +103,7 @@ class HttpSource:
         self._stream_reader = StreamReader(site, visit, self._stop, on_bytes)
         warn_of_content_type(visit)
         try:
-            self._prefix = self._read_prefix()
+            self._prefix = self._read_prefix(prefix_bytes)
         except BaseException:
             self.close()
             raise
@@ -114,7 +117,7 @@ class HttpSource:
                 yield view
             return
         yield memoryview(self._prefix)
-        if len(self._prefix) == PREFIX_BYTES:
+        if self._goes_on:
             self._start([self._carry_stream])
             for _, view in self._belt.slices():
                 yield view
@@ -208,8 +211,8 @@ class HttpSource:
             self._readers.append(reader)
             return reader
 
-    def _read_prefix(self) -> bytes:
-        prefix = bytearray(PREFIX_BYTES)
+    def _read_prefix(self, prefix_bytes: int) -> bytes:
+        prefix = bytearray(prefix_bytes)
         if self.ranged:
             reader = self._borrow()
             length = reader.adopt(self._visit)
@@ -217,6 +220,7 @@ class HttpSource:
             self._idle.append(reader)
         else:
             length = self._stream_reader.fill(memoryview(prefix))
+        self._goes_on = length == prefix_bytes
         return bytes(prefix[:length])
 
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from importer_image import job
 from importer_image.errors import Permanent
-from importer_image.source import OnBytes, Source
+from importer_image.source import Disk, OnBytes, Source
 
 
-def open_source(source: job.Source, connections: int, environment: Mapping[str, str], on_bytes: OnBytes) -> Source:
+def open_source(
+    source: job.Source, connections: int, environment: Mapping[str, str], on_bytes: OnBytes
+) -> Source | Disk:
     """Connect, and learn what there is to know before the first byte. Raises ImportFailure.
 
     `connections`: how many to fetch with, where the source can. `environment`: the proxies.
@@ -19,5 +21,13 @@ def open_source(source: job.Source, connections: int, environment: Mapping[str, 
             from importer_image.source.http import open_http
 
             return open_http(source, connections, environment, on_bytes)
+        case "imageio":
+            from importer_image.source.imageio.disk import open_imageio
+
+            return open_imageio(source, connections, environment, on_bytes)
+        case "stdin":
+            from importer_image.source.feed import standard_input
+
+            return standard_input(on_bytes)
         case _:
             raise Permanent(f"Unknown data source: {source.kind}")

@@ -41,7 +41,12 @@ class Target(Protocol):
         """Let go of the file or device."""
 
 
-def open_target(target: job.Target) -> Target:
+def open_target(target: job.Target, *, over_existing: bool = False) -> Target:
+    """`over_existing`: the disk is there, and what is written changes only parts of it."""
+    if over_existing:
+        from importer_image.target.existing import ExistingDisk
+
+        return ExistingDisk(target)
     if target.volume_mode == "Block":
         from importer_image.target.block import BlockTarget
 

@@ -209,7 +209,7 @@ def test_a_bug_is_told_as_one(
     web: WebServer, image: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The traceback is for the log, not for the user."""
-    monkeypatch.setattr(pipeline, "find_image", lambda source: 1 / 0)
+    monkeypatch.setattr(pipeline, "find_image", lambda *_: 1 / 0)
     report = pipeline.run(job(web.url(image), out), Progress(), {})
     assert report.message == "Unable to process data: internal error (ZeroDivisionError: division by zero)"
     assert report.error == "transient"

@@ -21,9 +21,10 @@ L1, L2 = "l1", "l2"
 class Qcow2:
     name = "qcow2"
 
-    def __init__(self, source: Source, head: bytes) -> None:
+    def __init__(self, source: Source, head: bytes, base: str = "") -> None:
+        """`base`: see headers.parse."""
         self._source = source
-        self._header = headers.parse(head, source.name)
+        self._header = headers.parse(head, source.name, base)
         self.virtual_bytes = self._header.virtual_bytes
         self._unpacker: Unpacker | None = None
 
@@ -53,7 +54,7 @@ class Qcow2:
             guest = index * header.l2_covers_bytes
             if offset := table_offset(entry, header):
                 yield Run(offset, header.cluster_bytes, L2, guest, whole=True)
-            else:
+            elif not header.is_delta:
                 yield Extent(guest, min(header.l2_covers_bytes, header.virtual_bytes - guest), None)
 
     def _unpacked(self, piece: Piece) -> Iterator[Extent]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,8 @@ COMPRESSED = 1 << 62
 COPIED = 1 << 63
 
 
-def header(*, extended: bool, virtual_bytes: int = 1 << 40, version: int = 3) -> Header:
-    return Header(version, 16, virtual_bytes, 3 << 16, 1, extended, "zlib")
+def header(*, extended: bool, virtual_bytes: int = 1 << 40, version: int = 3, is_delta: bool = False) -> Header:
+    return Header(version, 16, virtual_bytes, 3 << 16, 1, extended, "zlib", is_delta)
 
 
 offsets = st.integers(1, 40).map(lambda number: number * CLUSTER)
@@ -117,3 +117,42 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_however_it_is_cut(pair: tuple[bytes, bytes], sizes: list[int], ranged: bool) -> None:
     content, expected = pair
     assert contents(Qcow2(Sliced(content, sizes, ranged), content[:4096])) == expected
+
+
+def places(found: Iterator[Run | Extent]) -> set[tuple[int, str]]:
+    """Every sector-sized part of the disk that is mentioned, and as what."""
+    parts: set[tuple[int, str]] = set()
+    for item in found:
+        kind = "zeros" if isinstance(item, Extent) else item.kind
+        start, length = (item.offset, item.length) if isinstance(item, Extent) else (item.place, item.length)
+        parts |= {(start + at, kind) for at in range(0, length if kind != "packed" else 1, 2 * KIB)}
+    return parts
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.one_of(entry, packed), min_size=1, max_size=20))
+def test_a_delta_does_not_mention_what_is_not_there(entries: list[int]) -> None:
+    table = struct.pack(f">{len(entries)}Q", *entries)
+    size = len(entries) * CLUSTER
+    whole, delta = (
+        places(mapped(table, 0, header(extended=False, virtual_bytes=size, is_delta=is_delta)))
+        for is_delta in (False, True)
+    )
+    absent = {(index * CLUSTER + at, "zeros") for index, found in enumerate(entries) if found in (0, COPIED)
+              for at in range(0, CLUSTER, 2 * KIB)}  # fmt: skip
+    assert delta == whole - absent
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(subclusters(), min_size=1, max_size=6))
+def test_a_delta_does_not_mention_subclusters_that_are_not_there(entries: list[tuple[int, int]]) -> None:
+    table = struct.pack(f">{2 * len(entries)}Q", *(word for pair in entries for word in pair))
+    size = len(entries) * CLUSTER
+    delta = places(mapped(table, 0, header(extended=True, virtual_bytes=size, is_delta=True)))
+    wanted = {
+        (index * CLUSTER + number * 2 * KIB, "data" if bitmap >> number & 1 else "zeros")
+        for index, (_, bitmap) in enumerate(entries)
+        for number in range(32)
+        if (bitmap | bitmap >> 32) >> number & 1
+    }
+    assert delta == wanted
