@@ -18,7 +18,8 @@ from importer_image.progress import Progress
 EXIT_CODES = "Exit code: 0 done, 1 permanent error, 75 transient error (trying again may help), 2 usage."
 DESCRIPTION = (
     "Fetch a disk image, convert it to raw in one pass and leave it in a file or on a block device. TARGET is "
-    "overwritten. The format is told by content: raw, qcow2, vmdk, each also compressed with gz, xz, zst or bz2."
+    "overwritten. The format is told by content: raw, qcow2, vmdk, vdi, vhd, vhdx, each also compressed with gz, xz, "
+    "zst or bz2."
 )
 SOURCES = (
     "http:// or https:// (user:password@ for basic auth); s3://BUCKET/KEY or s3+https://ENDPOINT/BUCKET/KEY; "

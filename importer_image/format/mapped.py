@@ -40,9 +40,9 @@ is handed out whole, the piece to go on with. None: the image is truncated."""
 
 
 Found = tuple[int, int, int, str]
-"""What a table says of a block: offset in the file (or one of these two), length, offset on the disk, kind."""
+"""What a table says of a block: offset in the file, length, offset on the disk, kind."""
 NOTHING, UNCHANGED = -1, -2
-"""It reads as zeros; a delta leaves it as it is."""
+"""Instead of an offset: zeros; and, in a delta, what is on the disk that it is applied to."""
 
 
 def nothing_missing(run: Run, part: bytes) -> None:
@@ -173,7 +173,7 @@ def joined(found: Iterable[Found], virtual_bytes: int) -> Iterator[Item]:
 
 
 def _item(start: int, length: int, place: int, virtual_bytes: int) -> Iterator[Item]:
-    """At most one. The last block may reach behind the end of the disk."""
+    """At most one."""
     length = min(length, virtual_bytes - place)
     if length and start >= 0:
         yield Run(start, length, DATA, place)
