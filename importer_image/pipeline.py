@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from importer_image.errors import ImportFailure, Permanent, told_as
+from importer_image.checkpoints import Checkpoints, Identity
+from importer_image.errors import ImportFailure, Permanent, Transient, told_as
 from importer_image.format import Image, find_image
 from importer_image.format.blank import Blank
 from importer_image.job import IMPORT_COMPLETE, ErrorKind, Job, Report
@@ -52,21 +53,25 @@ def run(job: Job, progress: Progress, environment: Mapping[str, str] = os.enviro
 def transfer(job: Job, progress: Progress, environment: Mapping[str, str]) -> Report:
     with told_as("Unable to process data"):
         found = open_target(job.target)
-    with closing(found) as target, opened_image(job, target, progress, environment) as image:
-        with discarded_on_failure(target), told_as("Unable to process data"):
-            size_bytes = decode(image, target, progress)
+    with closing(found) as target, opened_image(job, target, progress, environment) as (image, identity):
+        checkpoints = Checkpoints(target, identity, progress)
+        with left_in_order(target, checkpoints), told_as("Unable to process data"):
+            size_bytes = decode(image, target, checkpoints, progress)
             finish(target, size_bytes, progress)
         return succeeded(job, image, target, size_bytes, progress)
 
 
 @contextmanager
-def opened_image(job: Job, target: Target, progress: Progress, environment: Mapping[str, str]) -> Iterator[Image]:
+def opened_image(
+    job: Job, target: Target, progress: Progress, environment: Mapping[str, str]
+) -> Iterator[tuple[Image, Identity]]:
+    """The image, and what an attempt after this one could recognise it by."""
     if job.content_type != "kubevirt":
         raise Permanent(
             f"Unable to process data: content type {job.content_type} is not supported", "Import disk images only."
         )
     if job.source.kind == "blank":
-        yield Blank(target.available_bytes if job.target.preallocate and job.target.volume_mode == "Block" else 0)
+        yield Blank(target.available_bytes if job.target.preallocate and job.target.volume_mode == "Block" else 0), {}
         return
     with progress.stage("connect"), told_as(f"Unable to connect to {job.source.kind} data source"):
         source = connected(job, progress, environment)
@@ -74,7 +79,19 @@ def opened_image(job: Job, target: Target, progress: Progress, environment: Mapp
         with progress.stage("inspect"), told_as("Unable to process data"):
             source, image = find_image(source)
         with closing(source):
-            yield image
+            yield image, identity_of(job, source, image)
+
+
+def identity_of(job: Job, source: Source, image: Image) -> Identity:
+    """Empty for what cannot be recognised, or has to be read from its beginning anyway."""
+    if not (source.identity and source.ranged and image.virtual_bytes):
+        return {}
+    wanted = job.target
+    return {
+        "source": source.identity,
+        "format": f"{image.name} {image.virtual_bytes}",
+        "request": f"{job.owner_uid} {wanted.size_bytes} {wanted.overhead} {wanted.preallocate}",
+    }
 
 
 def connected(job: Job, progress: Progress, environment: Mapping[str, str]) -> Source:
@@ -98,7 +115,7 @@ def expected_checksums(job: Job) -> Sequence[Checksum]:
     return parse(job.source.checksum)
 
 
-def decode(image: Image, target: Target, progress: Progress) -> int:
+def decode(image: Image, target: Target, checkpoints: Checkpoints, progress: Progress) -> int:
     """Returns the size of the image's disk in bytes."""
     log("importing", format=image.name, virtual_bytes=image.virtual_bytes, target=target.path)
     end = 0
@@ -106,12 +123,14 @@ def decode(image: Image, target: Target, progress: Progress) -> int:
         progress.stage("transfer"),
         told_as(CONTEXTS.get(image.name, "Unable to convert source data to target format")),
     ):
-        target.begin(image.virtual_bytes)
-        with closing(image.extents()) as extents:
+        covered = checkpoints.begin(image.virtual_bytes)
+        with closing(image.extents(covered)) as extents:
             for extent in progress.watched(extents, "fetch", "write"):
                 target.write(extent)
+                checkpoints.wrote(extent)
                 progress.written_bytes = target.written_bytes
                 end = max(end, extent.offset + extent.length)
+        checkpoints.wait()
     return end if image.virtual_bytes is None else image.virtual_bytes
 
 
@@ -123,14 +142,18 @@ def finish(target: Target, size_bytes: int, progress: Progress) -> None:
 
 
 @contextmanager
-def discarded_on_failure(target: Target) -> Iterator[None]:
+def left_in_order(target: Target, checkpoints: Checkpoints) -> Iterator[None]:
+    """After a failure there is something from which the next attempt goes on, or nothing to be taken for a disk."""
     try:
         yield
-    except BaseException:
+    except BaseException as failure:
         try:
-            target.discard()
-        except ImportFailure as failure:
-            log("cannot discard what was written", error=failure.text)
+            may_go_on = isinstance(failure, (Transient, Interrupted))
+            if not (may_go_on and checkpoints.last()):
+                checkpoints.abandon()
+                target.discard()
+        except ImportFailure as another:
+            log("cannot leave the disk in order", error=another.text)
         raise
 
 
@@ -141,6 +164,7 @@ def succeeded(job: Job, image: Image, target: Target, size_bytes: int, progress:
         format=image.name,
         virtual_size_bytes=size_bytes,
         source_bytes=progress.source_bytes,
+        resumed_bytes=progress.resumed_bytes,
         written_bytes=target.written_bytes,
         checksum=job.source.checksum,
         stage_seconds=progress.rounded_stages(),
@@ -153,6 +177,7 @@ def failed(progress: Progress, text: str, kind: ErrorKind, hint: str = "") -> Re
         error=kind,
         hint=hint,
         source_bytes=progress.source_bytes,
+        resumed_bytes=progress.resumed_bytes,
         written_bytes=progress.written_bytes,
         stage_seconds=progress.rounded_stages(),
     )

@@ -21,6 +21,9 @@ class Source(Protocol):
 
     name: str
     """What messages call it: the URL, without credentials."""
+    identity: str
+    """Another source with the same one surely has the same bytes, also days later. Holds no secrets; empty where there
+    is nothing to recognise it by."""
 
     @property
     def size_bytes(self) -> int | None:

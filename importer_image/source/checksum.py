@@ -47,6 +47,7 @@ class Checked:
 
     def __init__(self, source: Source, expected: Sequence[Checksum]) -> None:
         self.name = source.name
+        self.identity = source.identity
         self.size_bytes = source.size_bytes
         self._source = source
         self._expected = expected

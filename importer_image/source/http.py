@@ -85,6 +85,8 @@ class HttpSource:
 
     def __init__(self, site: Site, visit: Visit, connections: int, on_bytes: OnBytes) -> None:
         self.name = site.origin.shown
+        lasting = visit.answer.facts.lasting
+        self.identity = f"{site.origin.fingerprint} {lasting}" if lasting else ""
         self.size_bytes = visit.answer.facts.size_bytes
         self.ranged = visit.answer.ranged
         self._site = site

@@ -56,6 +56,19 @@ def drop_cache(fd: int, offset: int, length: int) -> None:
     os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
 
 
+def sync_directory(path: str) -> None:
+    """Make names stable that were made or removed there; not every filesystem can do that."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno not in (*UNSUPPORTED, errno.EACCES):
+            raise
+
+
 def _call(function: ctypes._FuncPointer, *arguments: int) -> None:
     while function(*arguments) != 0:
         number = ctypes.get_errno()
