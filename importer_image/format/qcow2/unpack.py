@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from importer_image.extent import Buffer, Extent
+from importer_image.format.mapped import corrupt
 from importer_image.format.qcow2.header import Header
-from importer_image.format.qcow2.tables import corrupt
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
