@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
 from importer_image.covered import NOTHING, Covered
+from importer_image.errors import ImportFailure
 from importer_image.extent import Extent
 from importer_image.log import log
 from importer_image.progress import Progress
@@ -78,14 +80,15 @@ class Checkpoints:
         """Written, but not known to be settled."""
         self._pending_bytes = 0
         self._saving: Thread | None = None
-        self._failure: BaseException | None = None
-        self._broken = not identity
+        self._failure: ImportFailure | None = None
+        self._silent = True
         self._saved = False
 
     def begin(self, virtual_bytes: int | None) -> Covered:
         """Begin the disk, or go on with it; what of it is there already and need not come again."""
         found = self._found(virtual_bytes or 0) if self._identity else None
         kept = self._target.begin(virtual_bytes, found.covered if found else NOTHING)
+        self._silent = not (self._identity and self._target.journal)
         if found and kept:
             self._covered, self._saved = Covered(kept.bounds), True
             self._progress.resumed_bytes = found.fetched_bytes
@@ -94,7 +97,7 @@ class Checkpoints:
 
     def wrote(self, extent: Extent) -> None:
         """Raises ImportFailure when something that was written before cannot be settled."""
-        if self._broken:
+        if self._silent:
             return
         self._pending.append((max(extent.offset, self._target.withheld_bytes), extent.offset + extent.length))
         if extent.data is not None:
@@ -109,21 +112,17 @@ class Checkpoints:
             self._saving.join()
             self._saving = None
         if self._failure:
-            self._broken = True
             raise self._failure
 
-    def last(self) -> bool:
-        """The attempt has failed: whether there is something now from which the next can go on."""
-        if not self._broken:
+    def close(self, keep: bool) -> bool:
+        """The attempt has failed: whether there is something from which the next can go on, where that is wanted."""
+        with suppress(ImportFailure):
             self.wait()
-            self._save()
-            self.wait()
-        return self._saved and not self._broken
-
-    def abandon(self) -> None:
-        """Nothing is written down any more."""
-        if self._saving:
-            self._saving.join()
+            if keep and not self._silent:
+                self._save()
+                self.wait()
+            return keep and self._saved and bool(self._covered)
+        return False
 
     def _found(self, virtual_bytes: int) -> Record | None:
         """What an earlier attempt has written down, if it is of this disk."""
@@ -159,14 +158,14 @@ class Checkpoints:
     def _settle_and_write(self, record: Record) -> None:
         try:
             self._target.settle()
-        except BaseException as error:
-            self._failure = error
+        except ImportFailure as failure:
+            self._failure = failure
             return
         journal = self._target.journal
-        try:
-            if journal:
+        if journal:
+            try:
                 journal.write(record.to_json())
                 self._saved = True
-        except OSError as error:
-            log("no journal: a restart will begin again", path=journal.path, error=error.strerror or error)
-            self._broken = True
+            except OSError as error:
+                log("no journal: a restart will begin again", path=journal.path, error=error.strerror or error)
+                self._silent = True

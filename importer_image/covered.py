@@ -21,8 +21,8 @@ class Covered:
         return tuple(self._bounds)
 
     @property
-    def end(self) -> int:
-        return self._bounds[-1] if self._bounds else 0
+    def intervals(self) -> list[tuple[int, int]]:
+        return list(zip(self._bounds[::2], self._bounds[1::2], strict=True))
 
     def __bool__(self) -> bool:
         return bool(self._bounds)
@@ -47,10 +47,9 @@ class Covered:
 
     def longest(self, count: int) -> Covered:
         """The same, without the shortest intervals where there are more than so many."""
-        pairs = list(zip(self._bounds[::2], self._bounds[1::2], strict=True))
-        if len(pairs) <= count:
+        if len(self._bounds) <= 2 * count:
             return Covered(self._bounds)
-        kept = sorted(sorted(pairs, key=lambda pair: pair[0] - pair[1])[:count])
+        kept = sorted(sorted(self.intervals, key=lambda pair: pair[0] - pair[1])[:count])
         return Covered(bound for pair in kept for bound in pair)
 
 

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from importer_image.checkpoints import Checkpoints, Identity
-from importer_image.errors import ImportFailure, Permanent, Transient, told_as
+from importer_image.errors import ImportFailure, Permanent, told_as
 from importer_image.format import Image, find_image
 from importer_image.format.blank import Blank
 from importer_image.job import IMPORT_COMPLETE, ErrorKind, Job, Report
@@ -147,13 +147,12 @@ def left_in_order(target: Target, checkpoints: Checkpoints) -> Iterator[None]:
     try:
         yield
     except BaseException as failure:
-        try:
-            may_go_on = isinstance(failure, (Transient, Interrupted))
-            if not (may_go_on and checkpoints.last()):
-                checkpoints.abandon()
+        keep = failure.keeps_data if isinstance(failure, ImportFailure) else isinstance(failure, Interrupted)
+        if not checkpoints.close(keep):
+            try:
                 target.discard()
-        except ImportFailure as another:
-            log("cannot leave the disk in order", error=another.text)
+            except ImportFailure as another:
+                log("cannot discard what was written", error=another.text)
         raise
 
 

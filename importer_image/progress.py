@@ -24,8 +24,6 @@ SAMPLE_EVERY_S = 0.25
 class Snapshot:
     stage: str
     source_bytes: int
-    resumed_bytes: int
-    """What an earlier attempt had fetched already."""
     total_bytes: int | None
     written_bytes: int
     elapsed_s: float
@@ -33,6 +31,8 @@ class Snapshot:
     """Bytes per second over the last seconds."""
     average: float
     """Bytes per second since the first byte."""
+    resumed_bytes: int = 0
+    """What earlier attempts had fetched, not in source_bytes."""
 
     @property
     def percent(self) -> float | None:
@@ -127,12 +127,12 @@ class Progress:
         return Snapshot(
             self._stage,
             self._source_bytes,
-            self.resumed_bytes,
             self.total_bytes,
             self.written_bytes,
             elapsed,
             recent,
             average,
+            self.resumed_bytes,
         )
 
     def _forget(self, now: float) -> None:

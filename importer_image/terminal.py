@@ -21,6 +21,7 @@ DESCRIPTION = (
     "overwritten. The format is told by content: raw, qcow2, each also compressed with gz, xz, zst or bz2."
 )
 SOURCES = "http:// or https:// (user:password@ for basic auth), or - for standard input"
+JOURNAL = "where to write down how far an import onto a device is, to go on from there; for a file it is beside it"
 SECRET = "user and password of the source, in files accessKeyId and secretKey"
 KIND_OF_SCHEME: dict[str, Kind] = {"http": "http", "https": "http"}
 KINDS: dict[str, Kind] = {kind: kind for kind in KIND_OF_SCHEME.values()}
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--insecure", action="store_true", help="do not verify the certificate of the server")
     found.add_argument("--preallocate", action="store_true", help="allocate all storage of the disk")
     found.add_argument("--connections", type=int, default=4, metavar="N", help="to fetch with (default: 4)")
+    found.add_argument("--journal", default="", metavar="DIR", help=JOURNAL)
     found.add_argument("--json", metavar="REPORT", help="write a report to this file; - for standard output")
     return found
 
@@ -100,7 +102,7 @@ def kind_and_url(text: str) -> tuple[Kind, str]:
 def target_of(options: argparse.Namespace) -> Target:
     path: str = options.target
     if is_block_device(path):
-        return Target(path, "Block", options.size, preallocate=options.preallocate)
+        return Target(path, "Block", options.size, preallocate=options.preallocate, journal_dir=options.journal)
     directory, name = os.path.split(os.path.abspath(path))
     if os.path.isdir(path):
         directory, name = path, "disk.img"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Protocol
 
+from importer_image.covered import NOTHING, Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Extents
 from importer_image.format.detect import COMPRESSED, Kind, recognised
@@ -26,8 +27,11 @@ class Image(Protocol):
     def virtual_bytes(self) -> int | None:
         """Size of the disk; None when only the end of the source will tell."""
 
-    def extents(self) -> Extents:
-        """The disk, each part of it once. Raises ImportFailure for what is broken or must not be."""
+    def extents(self, covered: Covered = NOTHING) -> Extents:
+        """The disk, each part of it once. Raises ImportFailure for what is broken or must not be.
+
+        What is covered is there already: it need not come again, though it may.
+        """
 
 
 def find_image(source: Source) -> tuple[Source, Image]:

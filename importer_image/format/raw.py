@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from importer_image.covered import NOTHING, Covered
 from importer_image.extent import Extent, Extents
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ class Raw:
         self._source = source
         self.virtual_bytes = source.size_bytes
 
-    def extents(self) -> Extents:
+    def extents(self, covered: Covered = NOTHING) -> Extents:
+        if covered and self._source.ranged and self.virtual_bytes is not None:
+            gaps = covered.gaps(0, self.virtual_bytes)
+            for offset, view in self._source.read_ranges([(start, end - start) for start, end in gaps]):
+                yield Extent(offset, len(view), view)
+            return
         offset = 0
         for view in self._source.stream():
             yield Extent(offset, len(view), view)

@@ -78,6 +78,8 @@ class WrongRange(Permanent):
 
 
 class Changed(Transient):
+    keeps_data = False
+
     def __init__(self, before: Facts, now: Facts) -> None:
         super().__init__(
             f"the source changed while it was read ({_differences(before, now)})",

@@ -59,7 +59,7 @@ class FileTarget:
 
     def imprint(self) -> str:
         try:
-            found = os.lstat(self.path)
+            found = os.fstat(self._fd) if self._fd >= 0 else os.lstat(self.path)
         except OSError:
             return ""
         return f"{found.st_ino} {found.st_size}" if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 else ""

@@ -93,6 +93,8 @@ class Sliced:
 
     name = "image"
 
+    identity = ""
+
     def __init__(self, content: bytes, sizes: Sequence[int], ranged: bool) -> None:
         self.size_bytes = len(content)
         self.ranged = ranged
