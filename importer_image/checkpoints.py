@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
-from importer_image.covered import NOTHING, Covered
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import ImportFailure
 from importer_image.extent import Extent
 from importer_image.log import log
@@ -87,7 +87,7 @@ class Checkpoints:
     def begin(self, virtual_bytes: int | None) -> Covered:
         """Begin the disk, or go on with it; what of it is there already and need not come again."""
         found = self._found(virtual_bytes or 0) if self._identity else None
-        kept = self._target.begin(virtual_bytes, found.covered if found else NOTHING)
+        kept = self._target.begin(virtual_bytes, found.covered if found else UNTOUCHED)
         self._silent = not (self._identity and self._target.journal)
         if found and kept:
             self._covered, self._saved = Covered(kept.bounds), True

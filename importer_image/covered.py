@@ -21,6 +21,11 @@ class Covered:
         return tuple(self._bounds)
 
     @property
+    def end(self) -> int:
+        """Of the last interval; 0 when there is none."""
+        return self._bounds[-1] if self._bounds else 0
+
+    @property
     def intervals(self) -> list[tuple[int, int]]:
         return list(zip(self._bounds[::2], self._bounds[1::2], strict=True))
 
@@ -53,5 +58,5 @@ class Covered:
         return Covered(bound for pair in kept for bound in pair)
 
 
-NOTHING = Covered()
+UNTOUCHED = Covered()
 """Not to be added to."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from importer_image.checkpoints import Checkpoints, Identity
 from importer_image.errors import ImportFailure, Permanent, told_as
@@ -36,8 +36,9 @@ class Interrupted(BaseException):
 
 def run(job: Job, progress: Progress, environment: Mapping[str, str] = os.environ) -> Report:
     """Carry out a job; every way to fail is a report, too."""
+    carry_out = unpack if job.content_type == "archive" else transfer
     try:
-        return transfer(job, progress, environment)
+        return carry_out(job, progress, environment)
     except ImportFailure as failure:
         return failed(progress, failure.text, failure.kind, failure.hint)
     except Interrupted as interruption:
@@ -58,7 +59,13 @@ def transfer(job: Job, progress: Progress, environment: Mapping[str, str]) -> Re
         with left_in_order(target, checkpoints), told_as("Unable to process data"):
             size_bytes = decode(image, target, checkpoints, progress)
             finish(target, size_bytes, progress)
-        return succeeded(job, image, target, size_bytes, progress)
+        return done(
+            job,
+            progress,
+            format=image.name,
+            virtual_size_bytes=size_bytes,
+            preallocation_applied=target.preallocated,
+        )
 
 
 @contextmanager
@@ -66,16 +73,10 @@ def opened_image(
     job: Job, target: Target, progress: Progress, environment: Mapping[str, str]
 ) -> Iterator[tuple[Image, Identity]]:
     """The image, and what an attempt after this one could recognise it by."""
-    if job.content_type != "kubevirt":
-        raise Permanent(
-            f"Unable to process data: content type {job.content_type} is not supported", "Import disk images only."
-        )
     if job.source.kind == "blank":
         yield Blank(target.available_bytes if job.target.preallocate and job.target.volume_mode == "Block" else 0), {}
         return
-    with progress.stage("connect"), told_as(f"Unable to connect to {job.source.kind} data source"):
-        source = connected(job, progress, environment)
-    with closing(source):
+    with opened_source(job, progress, environment) as source:
         with progress.stage("inspect"), told_as("Unable to process data"):
             source, image = find_image(source)
         with closing(source):
@@ -92,6 +93,14 @@ def identity_of(job: Job, source: Source, image: Image) -> Identity:
         "format": f"{image.name} {image.virtual_bytes}",
         "request": f"{job.owner_uid} {wanted.size_bytes} {wanted.overhead} {wanted.preallocate}",
     }
+
+
+@contextmanager
+def opened_source(job: Job, progress: Progress, environment: Mapping[str, str]) -> Iterator[Source]:
+    with progress.stage("connect"), told_as(f"Unable to connect to {job.source.kind} data source"):
+        source = connected(job, progress, environment)
+    with closing(source):
+        yield source
 
 
 def connected(job: Job, progress: Progress, environment: Mapping[str, str]) -> Source:
@@ -113,6 +122,37 @@ def expected_checksums(job: Job) -> Sequence[Checksum]:
     from importer_image.source.checksum import parse
 
     return parse(job.source.checksum)
+
+
+def unpack(job: Job, progress: Progress, environment: Mapping[str, str]) -> Report:
+    """The other content type: an archive into the directory that a filesystem volume is."""
+    from importer_image.format import find_archive
+    from importer_image.target.directory import Directory
+
+    with told_as("Unable to process data"):
+        refuse_as_archive(job)
+        directory = Directory(job.target.path)
+    with closing(directory), opened_source(job, progress, environment) as source, told_as("Unable to process data"):
+        with progress.stage("inspect"):
+            source, archive = find_archive(source)
+        with closing(source), told_as("Unable to transfer source data to target directory"):
+            with progress.stage("transfer"), told_as("unable to untar files from endpoint"):
+                log("importing", format=archive.name, target=directory.path)
+                for entry in progress.watched(archive.entries(), "fetch", "write"):
+                    directory.put(entry)
+                    progress.written_bytes = directory.written_bytes
+            with progress.stage("sync"):
+                directory.finish()
+    log(f"Successfully completed fsync({directory.path}) syscall")
+    progress.done()
+    return done(job, progress, format=archive.name)
+
+
+def refuse_as_archive(job: Job) -> None:
+    if job.source.kind == "blank":
+        raise Permanent("SourceType cannot be blank and the contentType be archive")
+    if job.target.volume_mode == "Block":
+        raise Permanent("ContentType Archive cannot have block volumeMode", "An archive needs a volume with files.")
 
 
 def decode(image: Image, target: Target, checkpoints: Checkpoints, progress: Progress) -> int:
@@ -137,6 +177,7 @@ def decode(image: Image, target: Target, checkpoints: Checkpoints, progress: Pro
 def finish(target: Target, size_bytes: int, progress: Progress) -> None:
     with progress.stage("sync"), told_as("Unable to resize disk image to requested size"):
         target.finish(size_bytes)
+    progress.written_bytes = target.written_bytes
     log(f"Successfully completed fsync({target.path}) syscall")
     progress.done()
 
@@ -156,17 +197,16 @@ def left_in_order(target: Target, checkpoints: Checkpoints) -> Iterator[None]:
         raise
 
 
-def succeeded(job: Job, image: Image, target: Target, size_bytes: int, progress: Progress) -> Report:
+def done(job: Job, progress: Progress, **found: Any) -> Report:
+    """`found`: what else the report tells."""
     return Report(
         message=IMPORT_COMPLETE,
-        preallocation_applied=target.preallocated,
-        format=image.name,
-        virtual_size_bytes=size_bytes,
         source_bytes=progress.source_bytes,
         resumed_bytes=progress.resumed_bytes,
-        written_bytes=target.written_bytes,
+        written_bytes=progress.written_bytes,
         checksum=job.source.checksum,
         stage_seconds=progress.rounded_stages(),
+        **found,
     )
 
 

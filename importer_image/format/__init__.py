@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Protocol
 
-from importer_image.covered import NOTHING, Covered
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Extents
-from importer_image.format.detect import COMPRESSED, Kind, recognised
+from importer_image.format.detect import Kind, compression_of, recognised
 from importer_image.format.raw import Raw
 
 if TYPE_CHECKING:
+    from importer_image.format.archive import Archive
     from importer_image.source import Source
 
 HEAD_BYTES = 4096
@@ -27,7 +28,7 @@ class Image(Protocol):
     def virtual_bytes(self) -> int | None:
         """Size of the disk; None when only the end of the source will tell."""
 
-    def extents(self, covered: Covered = NOTHING) -> Extents:
+    def extents(self, covered: Covered = UNTOUCHED) -> Extents:
         """The disk, each part of it once. Raises ImportFailure for what is broken or must not be.
 
         What is covered is there already: it need not come again, though it may.
@@ -36,20 +37,32 @@ class Image(Protocol):
 
 def find_image(source: Source) -> tuple[Source, Image]:
     """The image, and the source to close after it (the given one or one around it). Raises Permanent."""
-    layers: list[str] = []
-    while True:
-        head = source.peek(HEAD_BYTES)
-        kind = recognised(head, source.name)
-        if kind not in COMPRESSED:
-            image = decoder_of(kind, source, head)
-            image.name = ".".join([image.name, *reversed(layers)])
-            return source, image
-        if len(layers) == LAYERS:
+    source, layers = unwrapped(source)
+    head = source.peek(HEAD_BYTES)
+    image = decoder_of(recognised(head, source.name), source, head)
+    image.name += layers
+    return source, image
+
+
+def find_archive(source: Source) -> tuple[Source, Archive]:
+    """The archive, and the source to close after it (the given one or one around it). Raises Permanent."""
+    from importer_image.format.archive import Archive
+
+    source, layers = unwrapped(source)
+    return source, Archive(source, layers)
+
+
+def unwrapped(source: Source) -> tuple[Source, str]:
+    """What is inside all compression, and the layers of that as the end of a name: `.xz.gz`."""
+    layers = ""
+    while (kind := compression_of(source.peek(HEAD_BYTES))) is not None:
+        if layers.count(".") == LAYERS:
             raise Permanent(f"the image is compressed more than {LAYERS} times")
         from importer_image.format.compress import Decompressed
 
-        layers.append(kind.name)
+        layers = f".{kind.name}{layers}"
         source = Decompressed(source, kind.name)
+    return source, layers
 
 
 def decoder_of(kind: Kind, source: Source, head: bytes) -> Image:
@@ -57,6 +70,18 @@ def decoder_of(kind: Kind, source: Source, head: bytes) -> Image:
     match kind.name:
         case "qcow2":
             return _qcow2(source, head)
+        case "vdi":
+            from importer_image.format.vdi import Vdi
+
+            return Vdi(source, head)
+        case "vpc":
+            from importer_image.format.vpc import Vpc
+
+            return Vpc(source, head)
+        case "vhdx":
+            from importer_image.format.vhdx.decoder import Vhdx
+
+            return Vhdx(source)
         case _:
             return Raw(source)
 

@@ -23,6 +23,7 @@ BLOCK_BYTES = 512
 HEADERS_BYTES = 4 << 20
 """Of one member: 170,000 pieces of a sparse file."""
 GLOBAL_HEADERS_BYTES = 64 << 10
+LARGEST_BYTES = 1 << 62
 PATH_BYTES = 4096
 """No system call takes a longer one."""
 TRAILING_BYTES = 64 << 20
@@ -35,15 +36,15 @@ LABELS = (b"V",)
 
 
 class Archive:
-    name = "tar"
-
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, layers: str = "") -> None:
+        """`layers`: in which compression it came, for its name."""
+        self.name = f"tar{layers}"
         self._stream = Forward(source.stream())
 
     def entries(self) -> Iterator[Entry]:
         """Raises Permanent for what is no tar, broken, cut off, or must not be unpacked."""
         stream: Any = self._stream
-        archive = understood(
+        archive: Any = understood(
             lambda: tarfile.TarFile(fileobj=stream, mode="r", encoding="utf-8", errors="surrogateescape"), stream
         )
         while (member := understood(archive.next, stream)) is not None:
@@ -71,14 +72,17 @@ class Archive:
             return Entry("symlink", path, mode, modified_ns, link=symlink_of(member, path))
         if member.islnk():
             return Entry("hardlink", path, mode, modified_ns, link=path_of(member.linkname, "link", member.name))
+        if not 0 <= member.size <= LARGEST_BYTES:
+            raise broken(f"{member.name!r} has a size that cannot be")
         if not member.isfile():
             raise refused(member.name, f"is a {SPECIAL.get(member.type, 'file of an unknown type')}")
         return Entry("file", path, mode, modified_ns, member.size, self._content(member))
 
     def _content(self, member: tarfile.TarInfo) -> Iterator[tuple[int, memoryview]]:
         end = 0
-        for offset, length in member.sparse if member.sparse is not None else [(0, member.size)]:
-            if not (end <= offset and 0 <= length and offset + length <= member.size):
+        pieces: Any = [(0, member.size)] if member.sparse is None else member.sparse
+        for offset, length in pieces:
+            if not (end <= offset and length >= 0 and offset + length <= member.size):
                 raise broken(f"the holes of {member.name!r} contradict each other")
             for view in self._stream.content(length):
                 yield offset, view

@@ -29,14 +29,16 @@ COMPRESSED = (
     Kind("xz", b"\xfd7zXZ\x00"),
     Kind("bz2", b"1AY&SY", 4),
 )
-DECODED = (Kind("qcow2", b"QFI\xfb"),)
+DECODED = (
+    Kind("qcow2", b"QFI\xfb"),
+    Kind("vdi", b"\x7f\x10\xda\xbe", 0x40),
+    Kind("vpc", b"conectix"),
+    Kind("vhdx", b"vhdxfile"),
+)
 REFUSED = (
     Kind("vmdk", b"KDMV", hint=CONVERT),
     Kind("vmdk", b"COWD", hint=CONVERT),
     Kind("vmdk", b"# Disk DescriptorFile", hint="This is only the description of a disk: serve the disk itself."),
-    Kind("vdi", b"\x7f\x10\xda\xbe", 0x40, hint=CONVERT),
-    Kind("vpc", b"conectix", hint=CONVERT),
-    Kind("vhdx", b"vhdxfile", hint=CONVERT),
     Kind("qed", b"QED\x00", hint=CONVERT),
     Kind("parallels", b"WithoutFreeSpace", hint=CONVERT),
     Kind("parallels", b"WithouFreSpacExt", hint=CONVERT),
@@ -53,14 +55,16 @@ _MARKUP = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")
 _TEXT_CONTROLS = b"\t\n\r\f\x1b"
 
 
+def compression_of(head: bytes) -> Kind | None:
+    """One of COMPRESSED."""
+    return next((kind for kind in COMPRESSED if _begins(head, kind)), None)
+
+
 def recognised(head: bytes, image: str) -> Kind:
-    """One of COMPRESSED, DECODED or RAW; raises Permanent for what is surely not a disk that we can read.
+    """One of DECODED or RAW; raises Permanent for what is surely not a disk that we can read.
 
     `head` is the beginning of the content, HEADER_BYTES or more where there are so many.
     """
-    for kind in COMPRESSED:
-        if _begins(head, kind):
-            return kind
     if len(head) < HEADER_BYTES:
         raise Permanent(
             f"Unable to obtain information about data source: could not process image header: "

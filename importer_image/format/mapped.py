@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from importer_image.covered import NOTHING as UNTOUCHED
-from importer_image.covered import Covered
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Buffer, Extent
 from importer_image.format.placement import PARKING_BYTES, Piece, Placement, Run

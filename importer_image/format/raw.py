@@ -1,14 +1,26 @@
-"""The raw format: what comes is what the disk holds."""
+"""The raw format: what comes is what the disk holds.
+
+But for the footer of a fixed VHD, which is a raw disk with 512 bytes behind its end (what Azure exports). The reference
+takes these for a part of the disk (spec 11, quirk 19): such a disk does not fit into the volume that is made for it,
+and the backup of its partition table is not where it belongs. We leave them out. They are known only when the source is
+at its end, so a last sector that begins like a footer is kept back until then; no byte is asked for twice.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from importer_image.covered import NOTHING, Covered
-from importer_image.extent import Extent, Extents
+from importer_image.covered import UNTOUCHED, Covered
+from importer_image.extent import Buffer, Extent, Extents
 
 if TYPE_CHECKING:
     from importer_image.source import Source
+
+FOOTER_COOKIE = b"conectix"
+SECTOR_BYTES = 512
+FOOTER_GRAIN_BYTES = 2048
+"""Disks are multiples of this, so a file that is a sector larger is a fixed VHD."""
 
 
 class Raw:
@@ -17,14 +29,53 @@ class Raw:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.virtual_bytes = source.size_bytes
+        """Until the end is known: without what may be a footer."""
+        if source.size_bytes and source.size_bytes % FOOTER_GRAIN_BYTES == SECTOR_BYTES:
+            self.virtual_bytes = source.size_bytes - SECTOR_BYTES
 
-    def extents(self, covered: Covered = NOTHING) -> Extents:
-        if covered and self._source.ranged and self.virtual_bytes is not None:
-            gaps = covered.gaps(0, self.virtual_bytes)
-            for offset, view in self._source.read_ranges([(start, end - start) for start, end in gaps]):
-                yield Extent(offset, len(view), view)
+    def extents(self, covered: Covered = UNTOUCHED) -> Extents:
+        end = covered.end
+        held = Extent(0, 0, b"")
+        for offset, view in self._pieces(covered):
+            if held.length and offset == end:
+                offset, view = held.offset, memoryview(bytes(held.data or b"") + bytes(view))
+            elif held.length:
+                yield held
+            end = offset + len(view)
+            last = (end - 1) // SECTOR_BYTES * SECTOR_BYTES - offset
+            kept = len(view) - last if last >= 0 and may_be_footer(view[last:]) else 0
+            held = Extent(end - kept, kept, bytes(view[len(view) - kept :]))
+            if len(view) > kept:
+                yield Extent(offset, len(view) - kept, view[: len(view) - kept])
+        if is_footer_of(held.offset, bytes(held.data or b"")):
+            self.name = "vpc" + self.name.removeprefix("raw")
+            end = held.offset
+        elif held.length:
+            yield held
+        self.virtual_bytes = max(end, covered.end)
+
+    def _pieces(self, covered: Covered) -> Iterator[tuple[int, memoryview]]:
+        """All of the source, or what is left of one that can be read by range."""
+        if covered and self._source.ranged and self._source.size_bytes is not None:
+            gaps = covered.gaps(0, self._source.size_bytes)
+            yield from self._source.read_ranges([(start, end - start) for start, end in gaps])
             return
         offset = 0
         for view in self._source.stream():
-            yield Extent(offset, len(view), view)
+            yield offset, view
             offset += len(view)
+
+
+def may_be_footer(begin: Buffer) -> bool:
+    """Of the last sector of what is there, or of as much as there is of it."""
+    return bytes(begin[: len(FOOTER_COOKIE)]) == FOOTER_COOKIE[: len(begin)]
+
+
+def is_footer_of(size_bytes: int, sector: bytes) -> bool:
+    """Whether this is the footer of a fixed VHD that so many bytes precede. No disk ends like that by chance."""
+    if len(sector) != SECTOR_BYTES:
+        return False
+    from importer_image.format.vpc import FIXED, footer_of
+
+    footer = footer_of(sector)
+    return footer is not None and footer.kind == FIXED and footer.size == size_bytes

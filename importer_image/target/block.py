@@ -15,7 +15,7 @@ import os
 import re
 
 from importer_image import job
-from importer_image.covered import NOTHING, Covered
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import target_failure
 from importer_image.extent import Extent
 from importer_image.target import kernel
@@ -38,7 +38,7 @@ class BlockTarget:
         self.path = target.path
         self.preallocated = target.preallocate
         self._reads_zero = False
-        self._kept = NOTHING
+        self._kept = UNTOUCHED
         self._number = ""
         """Of this attempt, and of those that it goes on from."""
         self._marked = False

@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 
 from importer_image import job
-from importer_image.covered import NOTHING, Covered
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Transient, target_failure
 from importer_image.extent import Extent
 from importer_image.target import kernel
@@ -69,13 +69,13 @@ class FileTarget:
             require_room(virtual_bytes, self.available_bytes)
         try:
             if not (self._taken_over() and kept):
-                kept = NOTHING
+                kept = UNTOUCHED
                 self._create()
             if self._wanted.preallocate:
                 self.preallocated = True
                 self._zeros_by_hand = not self._can_allocate()
             if kept and not self._emptied_but_for(kept):
-                kept = NOTHING
+                kept = UNTOUCHED
                 self._create()
             if virtual_bytes is not None:
                 self._size_bytes = self._resize(virtual_bytes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from importer_image.covered import NOTHING, Covered
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.extent import Extent, Extents
 from importer_image.format.mapped import DATA, PACKED, Done, Item, as_it_is, entries_of, read
 from importer_image.format.placement import Piece, Run
@@ -26,10 +26,10 @@ class Qcow2:
         self._source = source
         self._header = headers.parse(head, source.name)
         self.virtual_bytes = self._header.virtual_bytes
-        self._covered = NOTHING
+        self._covered = UNTOUCHED
         self._unpacker: Unpacker | None = None
 
-    def extents(self, covered: Covered = NOTHING) -> Extents:
+    def extents(self, covered: Covered = UNTOUCHED) -> Extents:
         self._covered = covered
         l1 = Run(self._header.l1_offset, self._header.l1_entries * 8, L1, 0, whole=True)
         try:
