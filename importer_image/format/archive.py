@@ -61,7 +61,7 @@ class Archive:
         self._stream.drain(TRAILING_BYTES)
 
     def _entry(self, member: tarfile.TarInfo) -> Entry:
-        path = path_of(member.name, "member", member.name)
+        path = path_of(member.name, "path", member.name)
         modified_ns = nanoseconds(member.mtime)
         if member.isdir():
             return Entry("directory", path, member.mode & DIRECTORY_MODE, modified_ns)
@@ -82,7 +82,9 @@ class Archive:
         end = 0
         pieces: Any = [(0, member.size)] if member.sparse is None else member.sparse
         for offset, length in pieces:
-            if not (end <= offset and length >= 0 and offset + length <= member.size):
+            if length == 0:
+                continue  # GNU's lists are filled up with these.
+            if not (end <= offset and length > 0 and offset + length <= member.size):
                 raise broken(f"the holes of {member.name!r} contradict each other")
             for view in self._stream.content(length):
                 yield offset, view
