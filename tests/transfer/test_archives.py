@@ -42,7 +42,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Something of everything that a tar may hold for us."""
     root = tmp_path_factory.mktemp("tree")
     (root / "data" / "deep" / "er").mkdir(parents=True)
-    (root / "data" / "file").write_bytes(os.urandom(3 * MIB + 5))
+    (root / "data" / "file").write_bytes(os.urandom(MIB + 5))
     (root / "data" / "empty").touch()
     (root / "data" / "deep" / "script").write_text("#!/bin/sh\n")
     (root / "data" / "deep" / "script").chmod(0o4751)
@@ -50,9 +50,9 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.link(root / "data" / "file", root / "data" / "deep" / "same")
     (root / "data" / "deep" / "link").symlink_to("../file")
     with (root / "holes").open("wb") as file:
-        file.seek(20 * MIB)
+        file.seek(4 * MIB)
         file.write(b"in the middle")
-        file.truncate(40 * MIB)
+        file.truncate(9 * MIB)
     (root / "shut").mkdir()
     (root / "shut" / "inside").write_text("inside")
     (root / "shut").chmod(0o500)
