@@ -56,7 +56,8 @@ def parse(head: bytes, image: str) -> Header:
     if version != VERSION:
         raise _invalid(f"version {version >> 16}.{version & 0xFFFF} is not known")
     if kind in (UNDO, DIFFERENCING) or any(link) or any(parent):
-        no_parent(image, str(UUID(bytes_le=link if any(link) else parent)))
+        other = UUID(bytes_le=link if any(link) else parent)
+        no_parent(image, str(other) if other.int else "(it is a differencing disk)")
     if kind not in (DYNAMIC, STATIC):
         raise _invalid(f"image type {kind} is not known")
     if sector_bytes != SECTOR_BYTES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import KIB, MIB, disk, identical, qcow2
+from tests.images import KIB, MIB, converted, disk, qcow2
 from tests.transfer.devices import loop_device, needs_root
 from tests.transfer.meter import Meter, metered
 from tests.transfer.webserver import WebServer
@@ -19,8 +20,10 @@ from tests.transfer.webserver import WebServer
 SMALL = "from importer_image import checkpoints; checkpoints.EVERY_BYTES = 512 << 10;"
 """So that small images have checkpoints, too."""
 START = "import sys; from importer_image.main import main; sys.exit(main())"
+SIZE_BYTES = 20 * MIB
 UNSETTLED_BYTES = 2 * 512 * KIB + 2 * MIB
 """Two checkpoints; a slice that had only begun; the tables of the image, which are read first."""
+MOST_TWICE_BYTES = 64 * MIB
 UNPACKING_BYTES = 3 * MIB
 """Compressed clusters that wait for a thread to unpack them."""
 
@@ -36,7 +39,7 @@ def meter(web: WebServer) -> Iterator[Meter]:
 
 @pytest.fixture(scope="module")
 def raw(web: WebServer) -> Path:
-    return disk(web.files / "resume.raw", 32 * MIB, seed=7)
+    return disk(web.files / "resume.raw", SIZE_BYTES, seed=7)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,9 @@ def images(web: WebServer, raw: Path) -> dict[str, Path]:
         "raw": raw,
         "qcow2": qcow2(raw, web.files / "resume.qcow2"),
         "packed": qcow2(raw, web.files / "resume-packed.qcow2", packed=True),
+        "vdi": converted(raw, web.files / "resume.vdi", "vdi"),
+        "vpc": converted(raw, web.files / "resume.vpc", "vpc", "force_size=on"),
+        "vhdx": converted(raw, web.files / "resume.vhdx", "vhdx", "block_size=1M"),
     }
 
 
@@ -118,8 +124,11 @@ def killed_and_started_again(
         ("qcow2", 0.9, []),
         ("packed", 0.5, []),
         ("packed", 0.9, []),
+        ("vdi", 0.5, []),
+        ("vpc", 0.5, []),
+        ("vhdx", 0.5, []),
         ("raw", 0.9, ["--preallocate"]),
-        ("qcow2", 0.9, ["--size", "40Mi"]),
+        ("qcow2", 0.9, ["--size", "30Mi"]),
     ],
 )
 def test_a_file(
@@ -133,10 +142,28 @@ def test_a_file(
     out: Path,
 ) -> None:
     came_again, said = killed_and_started_again(meter, web.url(images[form]), out, int(at * totals[form]), *options)
-    assert "going on" in said
+    assert "going on" in said or at * totals[form] < UNSETTLED_BYTES
     assert came_again <= most_again(form, at, totals)
-    assert identical(images[form], out)
+    assert out.read_bytes()[:SIZE_BYTES] == images["raw"].read_bytes()
     assert os.listdir(out.parent) == [out.name]
+
+
+def test_as_it_is(meter: Meter, web: WebServer, out: Path) -> None:
+    """With nothing set for the test: killed in full flight, at any moment."""
+    image = web.files / "resume-large.raw"
+    image.write_bytes(os.urandom(16 * MIB) * 9)
+    url = meter.url(web.url(image))
+    came_bytes = 0
+    for limit_bytes in (random.randrange(20, 60) * MIB, random.randrange(20, 60) * MIB):
+        meter.opened(limit_bytes)
+        attempt = Import(url, out, "--connections", "4", prelude="")
+        assert meter.held()
+        attempt.killed()
+        came_bytes += limit_bytes
+    meter.opened()
+    assert "going on" in Import(url, out, "--connections", "4", prelude="").ended()
+    assert came_bytes + meter.passed_bytes <= 144 * MIB + 2 * MOST_TWICE_BYTES
+    assert identical(image, out)
 
 
 @needs_root
@@ -155,7 +182,7 @@ def test_a_device(
     tmp_path: Path,
 ) -> None:
     backing = tmp_path / "device"
-    backing.write_bytes(b"\xa5" * 33 * MIB)
+    backing.write_bytes(b"\xa5" * SIZE_BYTES + b"\xa5" * MIB)
     journal = tmp_path / "journal"
     journal.mkdir()
     with loop_device(backing) as device:
@@ -164,7 +191,7 @@ def test_a_device(
         came_again, said = killed_and_started_again(meter, web.url(images[form]), device, limit_bytes, *options)
     assert "going on" in said
     assert came_again <= most_again(form, at, totals) + MIB, "and the head of the disk"
-    assert backing.read_bytes()[: 32 * MIB] == images["raw"].read_bytes()
+    assert backing.read_bytes()[:SIZE_BYTES] == images["raw"].read_bytes()
     assert not list(journal.iterdir())
 
 

@@ -56,7 +56,7 @@ class Vhdx:
             DATA: as_it_is,
         }
         self._log_id = b""
-        self._bat = Region(0, 0)
+        self._bat = self._metadata = Region(0, 0)
         self._disk = Disk(0, 1 << 20, 512)
         self._first: list[Item] = [HEADERS_RUN]
         self.virtual_bytes: int | None = None
@@ -77,7 +77,7 @@ class Vhdx:
 
     def _regions(self, headers: Piece) -> Iterator[Item]:
         found = regions.parse(headers.data)
-        self._log_id, self._bat = found.log_id, found.bat
+        self._log_id, self._bat, self._metadata = found.log_id, found.bat, found.metadata
         for offset in range(found.log.offset, found.log.offset + found.log.length, LOG_STEP_BYTES):
             yield Run(offset, LOG_STEP_BYTES, LOG, 0, whole=True)
         yield Run(found.metadata.offset, min(found.metadata.length, METADATA_BYTES), METADATA, 0, whole=True)
@@ -100,7 +100,12 @@ class Vhdx:
         yield from in_parts(self._bat.offset, disk.entries, ENTRY_BYTES, BAT)
 
     def _mapped(self, part: Piece) -> Iterator[Item]:
-        return joined(self._blocks(part), self._disk.virtual_bytes)
+        for item in joined(self._blocks(part), self._disk.virtual_bytes):
+            if isinstance(item, Run):
+                for region in (self._bat, self._metadata):
+                    if item.offset < region.offset + region.length and region.offset < item.offset + item.length:
+                        raise corrupt(f"the data of the block at {item.place} lies at {item.offset}, among its tables")
+            yield item
 
     def _blocks(self, part: Piece) -> Iterator[Found]:
         length, chunk = self._disk.block_bytes, self._disk.chunk_blocks + 1

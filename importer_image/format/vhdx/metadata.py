@@ -18,7 +18,7 @@ MOST_ENTRIES = 2047
 MOST_DISK_BYTES = 64 << 40
 SECTORS_IN_BITMAP = 1 << 23
 """That one block of sector bitmap describes."""
-USER, REQUIRED = 1, 4
+REQUIRED = 4
 HAS_PARENT = 2
 
 FILE_PARAMETERS = UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b")
@@ -83,8 +83,6 @@ def _items(region: memoryview) -> dict[UUID, memoryview]:
     for index in range(entries):
         name_bytes, offset, length, bits = _ENTRY.unpack_from(region, _TABLE.size + index * _ENTRY.size)
         name = UUID(bytes_le=name_bytes)
-        if bits & USER:
-            continue
         if name not in KNOWN:
             if bits & REQUIRED:
                 raise invalid(f"it needs the metadata {name}, which is not known")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from importer_image.covered import Covered
 from importer_image.extent import Extent
 from importer_image.format.placement import Run
 from importer_image.format.qcow2.decoder import Qcow2
@@ -17,6 +18,7 @@ from importer_image.format.qcow2.header import Header
 from importer_image.format.qcow2.tables import mapped
 from tests import images
 from tests.images import KIB, MIB, disk, qemu_img
+from tests.unit.importer.sliced import Sliced, contents
 
 CLUSTER = 64 * KIB
 COMPRESSED = 1 << 62
@@ -88,43 +90,6 @@ def test_neighbours_are_joined(entries: list[int], found: list[Run | Extent]) ->
     assert list(mapped(table, 0, header(extended=False, virtual_bytes=len(entries) * CLUSTER))) == found
 
 
-class Sliced:
-    """The bytes of a file in slices of the given sizes."""
-
-    name = "image"
-
-    identity = ""
-
-    def __init__(self, content: bytes, sizes: Sequence[int], ranged: bool) -> None:
-        self.size_bytes = len(content)
-        self.ranged = ranged
-        self._content = memoryview(content)
-        self._sizes = sizes
-
-    def peek(self, length: int) -> bytes:
-        return bytes(self._content[:length])
-
-    def stream(self) -> Iterator[memoryview]:
-        for _, view in self.read_ranges([(0, self.size_bytes)]):
-            yield view
-
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, memoryview]]:
-        """Each view is worthless as soon as the next is asked for, as buffers are that are filled again."""
-        number = 0
-        for offset, length in ranges:
-            end = offset + length
-            while offset < end:
-                step = min(self._sizes[number % len(self._sizes)], end - offset)
-                buffer = bytearray(self._content[offset : offset + step])
-                yield offset, memoryview(buffer)
-                buffer[:] = b"\xee" * len(buffer)
-                offset += step
-                number += 1
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
 MAKE = {
     "written by a guest": lambda raw, path: images.lived_in(path, 7),
     "subclusters": lambda raw, path: images.lived_in(path, 8, "extended_l2=on", "cluster_size=16k"),
@@ -152,11 +117,29 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 )
 def test_however_it_is_cut(pair: tuple[bytes, bytes], sizes: list[int], ranged: bool) -> None:
     content, expected = pair
-    image = Qcow2(Sliced(content, sizes, ranged), content[:4096])
-    found = bytearray(b"\xcc" * len(expected))
-    covered = 0
-    for offset, length, piece in image.extents():
+    assert contents(Qcow2(Sliced(content, sizes, ranged), content[:4096])) == expected
+
+
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sets(st.integers(0, 8191), max_size=9), st.booleans(), st.booleans())
+def test_only_the_rest_comes(pair: tuple[bytes, bytes], cuts: set[int], ranged: bool, aligned: bool) -> None:
+    """An earlier attempt has left some of the disk; what it had not finished is anything."""
+    content, expected = pair
+    step = len(expected) // 8192 if aligned else len(expected) // 8192 - 1
+    covered = Covered(sorted(cut * step for cut in list(cuts)[: len(cuts) // 2 * 2]))
+    found = bytearray(expected)
+    for start, end in covered.gaps(0, len(expected)):
+        found[start:end] = b"\xee" * (end - start)
+    source = Sliced(content, [MIB], ranged)
+    for offset, length, piece in Qcow2(source, content[:4096]).extents(covered):
         found[offset : offset + length] = bytes(length) if piece is None else bytes(piece)
-        covered += length
-    assert covered == len(expected)
     assert found == expected
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_what_is_done_is_not_read(pair: tuple[bytes, bytes], share: float) -> None:
+    content, expected = pair
+    whole, rest = Sliced(content, [MIB], ranged=True), Sliced(content, [MIB], ranged=True)
+    assert list(Qcow2(whole, content[:4096]).extents())
+    list(Qcow2(rest, content[:4096]).extents(Covered([0, int(share * len(expected))] if share else [])))
+    assert rest.read_bytes <= (1 - share) * whole.read_bytes + len(content) // 8
