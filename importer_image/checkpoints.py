@@ -25,7 +25,7 @@ from importer_image.log import log
 from importer_image.progress import Progress
 from importer_image.target import Target
 
-EVERY_BYTES = 8 << 20
+EVERY_BYTES = 12 << 20
 VERSION = 1
 MOST_INTERVALS = 64 << 10
 """As many as a decoder leaves open at a time. Where there are more, the shortest are forgotten and come again."""

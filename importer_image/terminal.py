@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("source", metavar="SOURCE", type=kind_and_url, help=SOURCES)
     found.add_argument("target", metavar="TARGET", help="a file, a block device, or for an archive a directory")
     found.add_argument("--size", type=byte_count, default=0, help="grow the disk to this size, e.g. 10Gi")
-    found.add_argument("--content-type", choices=("kubevirt", "archive"), default="kubevirt", help="a disk, or a tar to unpack")
+    found.add_argument("--content-type", choices=("kubevirt", "archive"), default="kubevirt", help="a disk or a tar")
     found.add_argument(
         "--checksum",
         action="append",

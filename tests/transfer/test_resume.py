@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import KIB, MIB, converted, disk, qcow2
+from tests.images import KIB, MIB, converted, disk, identical, qcow2
 from tests.transfer.devices import loop_device, needs_root
 from tests.transfer.meter import Meter, metered
 from tests.transfer.webserver import WebServer
