@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importer_image.covered import UNTOUCHED, Covered
 from importer_image.extent import Extent, Extents
 
 STEP_BYTES = 64 << 20
@@ -15,6 +14,6 @@ class Blank:
         """How much has to be written: only a device that shall be allocated needs any (spec 5.3)."""
         self.virtual_bytes = written_bytes
 
-    def extents(self, covered: Covered = UNTOUCHED) -> Extents:
+    def extents(self) -> Extents:
         for offset in range(0, self.virtual_bytes, STEP_BYTES):
             yield Extent(offset, min(STEP_BYTES, self.virtual_bytes - offset), None)

@@ -104,7 +104,6 @@ class Decompressed:
 
     def __init__(self, source: Source, codec: str) -> None:
         self.name = source.name
-        self.identity = source.identity
         self._source = source
         self._stop = Event()
         self._chunks = decompressed(source.stream(), codec)

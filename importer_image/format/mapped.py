@@ -41,8 +41,9 @@ is handed out whole, the piece to go on with. None: the image is truncated."""
 
 
 Found = tuple[int, int, int, str]
-"""What a table says of a block: offset in the file (NOTHING: zeros), length, offset on the disk, kind."""
-NOTHING = -1
+"""What a table says of a block: offset in the file, length, offset on the disk, kind."""
+NOTHING, UNCHANGED = -1, -2
+"""Instead of an offset: zeros; and, in a delta, what is on the disk that it is applied to."""
 
 
 class Done(NamedTuple):
@@ -211,23 +212,24 @@ def joined(found: Iterable[Found], virtual_bytes: int) -> Iterator[Item]:
         if guest >= virtual_bytes:
             break
         if kind is PACKED:
-            if length:
-                yield _item(start, length, place, virtual_bytes)
+            yield from _item(start, length, place, virtual_bytes)
             length = 0
             yield Run(offset, more, PACKED, guest, whole=True)
-        elif length and (offset == start + length if start >= 0 else offset < 0):
+        elif length and offset == (start + length if start >= 0 else start):
             length += more
         else:
-            if length:
-                yield _item(start, length, place, virtual_bytes)
+            yield from _item(start, length, place, virtual_bytes)
             start, length, place = offset, more, guest
-    if length:
-        yield _item(start, length, place, virtual_bytes)
+    yield from _item(start, length, place, virtual_bytes)
 
 
-def _item(start: int, length: int, place: int, virtual_bytes: int) -> Item:
+def _item(start: int, length: int, place: int, virtual_bytes: int) -> Iterator[Item]:
+    """At most one."""
     length = min(length, virtual_bytes - place)
-    return Extent(place, length, None) if start < 0 else Run(start, length, DATA, place)
+    if length and start >= 0:
+        yield Run(start, length, DATA, place)
+    elif length and start == NOTHING:
+        yield Extent(place, length, None)
 
 
 def as_it_is(piece: Piece) -> tuple[Extent]:

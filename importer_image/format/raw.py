@@ -33,7 +33,10 @@ class Raw:
         if source.size_bytes and source.size_bytes % FOOTER_GRAIN_BYTES == SECTOR_BYTES:
             self.virtual_bytes = source.size_bytes - SECTOR_BYTES
 
-    def extents(self, covered: Covered = UNTOUCHED) -> Extents:
+    def extents(self) -> Extents:
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
         end = covered.end
         held = Extent(0, 0, b"")
         for offset, view in self._pieces(covered):

@@ -82,7 +82,10 @@ class Vdi:
         self._header = parse(head, source.name)
         self.virtual_bytes = self._header.virtual_bytes
 
-    def extents(self, covered: Covered = UNTOUCHED) -> Extents:
+    def extents(self) -> Extents:
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
         first = in_parts(self._header.map_offset, self._header.blocks, 4, MAP)
         yield from read(self._source, first, self._use, done=Done(covered, BLOCK_BYTES))
 

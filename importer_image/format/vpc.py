@@ -116,7 +116,10 @@ class Vpc:
         self._table = Table(0, 0)
         self.virtual_bytes = self._footer.virtual_bytes
 
-    def extents(self, covered: Covered = UNTOUCHED) -> Extents:
+    def extents(self) -> Extents:
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
         header = Run(self._footer.header_offset, 1024, HEADER, 0, whole=True)
         yield from read(self._source, [header], self._use, done=Done(covered))
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from importer_image.errors import ImportFailure, Permanent, Transient
 
+GOOD = (200, 206)
 REDIRECTS = (301, 302, 303, 307, 308)
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 LOCKED_OUT = (401, 403, 404, 410)
@@ -73,6 +74,14 @@ def retry_after_of(failure: Transient) -> float:
     return failure.retry_after_s if isinstance(failure, Busy) else 0.0
 
 
+class Refused(Permanent):
+    """The server understands and says no."""
+
+    def __init__(self, text: str, hint: str, status: int) -> None:
+        super().__init__(text, hint)
+        self.status = status
+
+
 class WrongRange(Permanent):
     """The server does not do ranges well enough to be asked for them."""
 
@@ -134,7 +143,7 @@ def failure_of(status: int, reason: str, headers: Headers, now_s: float) -> Impo
         404: "There is no such file on the server: check the URL.",
         407: "The proxy wants a user and a password.",
     }.get(status, "")
-    return Permanent(text, hint)
+    return Refused(text, hint, status)
 
 
 def retry_after_s(headers: Headers, now_s: float) -> float:

@@ -33,7 +33,6 @@ class Feed:
     """`size_bytes`: how much is announced; fewer bytes are a failure. None when only the end will tell."""
 
     ranged = False
-    identity = ""
 
     def __init__(self, name: str, read_into: ReadInto, size_bytes: int | None, on_bytes: OnBytes) -> None:
         self.name = name

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from importer_image import job
-from importer_image.covered import Covered
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.extent import Extent
 from importer_image.target.journal import Journal
 
@@ -38,7 +38,7 @@ class Target(Protocol):
     def imprint(self) -> str:
         """What tells the unfinished disk that is there from any other; empty when there is none."""
 
-    def begin(self, virtual_bytes: int | None, kept: Covered) -> Covered:
+    def begin(self, virtual_bytes: int | None, kept: Covered = UNTOUCHED) -> Covered:
         """Make room for a disk of that size (None: not known yet), over whatever an earlier attempt has left.
 
         `kept` is what that attempt has finished of the disk with this imprint. Returns it, or nothing where it cannot
@@ -61,7 +61,12 @@ class Target(Protocol):
         """Let go of the file or device."""
 
 
-def open_target(target: job.Target) -> Target:
+def open_target(target: job.Target, *, over_existing: bool = False) -> Target:
+    """`over_existing`: the disk is there, and what is written changes only parts of it."""
+    if over_existing:
+        from importer_image.target.existing import ExistingDisk
+
+        return ExistingDisk(target)
     if target.volume_mode == "Block":
         from importer_image.target.block import BlockTarget
 

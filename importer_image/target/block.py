@@ -66,7 +66,7 @@ class BlockTarget:
             return ""
         return found[1].decode() if found else ""
 
-    def begin(self, virtual_bytes: int | None, kept: Covered) -> Covered:
+    def begin(self, virtual_bytes: int | None, kept: Covered = UNTOUCHED) -> Covered:
         require_room(virtual_bytes or 0, self.available_bytes)
         self._kept = kept
         self._number = (kept and self.imprint()) or os.urandom(16).hex()

@@ -64,7 +64,7 @@ class FileTarget:
             return ""
         return f"{found.st_ino} {found.st_size}" if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 else ""
 
-    def begin(self, virtual_bytes: int | None, kept: Covered) -> Covered:
+    def begin(self, virtual_bytes: int | None, kept: Covered = UNTOUCHED) -> Covered:
         if virtual_bytes is not None:
             require_room(virtual_bytes, self.available_bytes)
         try:

@@ -1,6 +1,6 @@
 """Where an import writes down how far it is: a small file, beside the data or elsewhere.
 
-It lies where users can write, so what is read from it may be anything; `checkpoints` looks at it closely.
+It lies where users can write, so what is read from it may be anything; `attempt` looks at it closely.
 
 The file itself is not synced: what it speaks of is. A process that is killed leaves the latest journal or the one
 before, whole. After a crash of the machine there may be an older one, which says less, or one of zeros on filesystems

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from importer_image import checkpoints
+from importer_image import attempt
 from importer_image.job import Job, Report, Source, Target
 from importer_image.pipeline import run
 from importer_image.progress import Progress
@@ -31,7 +31,7 @@ BREAKS_OFF = (Fault(), Fault(), Fault(), Fault(cut_after=MIB))
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "EVERY_BYTES", 512 << 10)
+    monkeypatch.setattr(attempt, "EVERY_BYTES", 512 << 10)
     monkeypatch.setattr(reader, "READING", Patience(1, 0, 0))
 
 

@@ -17,7 +17,7 @@ from tests.transfer.devices import loop_device, needs_root
 from tests.transfer.meter import Meter, metered
 from tests.transfer.webserver import WebServer
 
-SMALL = "from importer_image import checkpoints; checkpoints.EVERY_BYTES = 512 << 10;"
+SMALL = "from importer_image import attempt; attempt.EVERY_BYTES = 512 << 10;"
 """So that small images have checkpoints, too."""
 START = "import sys; from importer_image.main import main; sys.exit(main())"
 SIZE_BYTES = 20 * MIB

@@ -13,7 +13,7 @@ from importer_image.format.qcow2 import header as headers
 from importer_image.format.qcow2.tables import mapped, table_offset
 
 if TYPE_CHECKING:
-    from importer_image.format.qcow2.unpack import Unpacker
+    from importer_image.format.unpack import Unpacker
     from importer_image.source import Source
 
 L1, L2 = "l1", "l2"
@@ -22,14 +22,18 @@ L1, L2 = "l1", "l2"
 class Qcow2:
     name = "qcow2"
 
-    def __init__(self, source: Source, head: bytes) -> None:
+    def __init__(self, source: Source, head: bytes, base: str = "") -> None:
+        """`base`: see headers.parse."""
         self._source = source
-        self._header = headers.parse(head, source.name)
+        self._header = headers.parse(head, source.name, base)
         self.virtual_bytes = self._header.virtual_bytes
         self._covered = UNTOUCHED
         self._unpacker: Unpacker | None = None
 
-    def extents(self, covered: Covered = UNTOUCHED) -> Extents:
+    def extents(self) -> Extents:
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
         self._covered = covered
         l1 = Run(self._header.l1_offset, self._header.l1_entries * 8, L1, 0, whole=True)
         try:
@@ -60,14 +64,15 @@ class Qcow2:
                 continue
             if offset := table_offset(entry, header):
                 yield Run(offset, header.cluster_bytes, L2, guest, whole=True)
-            else:
+            elif not header.is_delta:
                 yield Extent(guest, min(header.l2_covers_bytes, header.virtual_bytes - guest), None)
 
     def _unpacked(self, piece: Piece) -> Iterator[Extent]:
         if self._unpacker is None:
-            from importer_image.format.qcow2.unpack import Unpacker
+            from importer_image.format.qcow2.cluster import cluster_decoder
+            from importer_image.format.unpack import Unpacker
 
-            self._unpacker = Unpacker(self._header)
+            self._unpacker = Unpacker(cluster_decoder(self._header), self._header.cluster_bytes)
         return self._unpacker.put(piece.place, piece.data)
 
     def _tail(self, run: Run, part: bytes) -> Piece | None:

@@ -64,7 +64,10 @@ class Vhdx:
         while source.ranged and self.virtual_bytes is None:
             self._first = self._further(self._first)
 
-    def extents(self, covered: Covered = UNTOUCHED) -> Extents:
+    def extents(self) -> Extents:
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
         yield from read(self._source, self._first, self._use, done=Done(covered))
 
     def _use(self, piece: Piece) -> Iterable[Item]:

@@ -11,7 +11,6 @@ class Sliced:
     """The bytes of a file in slices of the given sizes."""
 
     name = "image"
-    identity = ""
 
     def __init__(self, content: bytes, sizes: Sequence[int], ranged: bool) -> None:
         self.size_bytes = len(content)

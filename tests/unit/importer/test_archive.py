@@ -18,7 +18,6 @@ class Bytes:
     """A source of bytes, in pieces of an odd size."""
 
     name = "image"
-    identity = ""
     ranged = False
 
     def __init__(self, content: bytes, piece: int = 1000) -> None:

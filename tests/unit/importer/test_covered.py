@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importer_image.checkpoints import MOST_INTERVALS, Record
+from importer_image.attempt import MOST_INTERVALS, Record
 from importer_image.covered import UNTOUCHED, Covered
 from importer_image.extent import Extent
 from importer_image.format.mapped import DATA, PACKED, Done, remaining

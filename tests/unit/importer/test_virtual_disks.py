@@ -118,7 +118,6 @@ class Endless:
     """Whatever is asked for behind the beginning of an image, it is there, and full of one byte."""
 
     name = "endless"
-    identity = ""
     size_bytes = 1 << 62
 
     def __init__(self, head: bytes, filling: int, ranged: bool) -> None:

@@ -67,8 +67,8 @@ class Record:
         return cls(raw, Covered(bounds), max(fetched, 0))
 
 
-class Checkpoints:
-    """Of one attempt."""
+class Attempt:
+    """One run of an import, which may go on with the disk of the one before."""
 
     def __init__(self, target: Target, identity: Identity, progress: Progress) -> None:
         """`identity`: of source and job; empty where no later attempt could go on."""
