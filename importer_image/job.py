@@ -68,6 +68,9 @@ class Target:
     preallocate: bool = False
     file: str = "disk.img"
     """Name of the disk in a filesystem."""
+    journal_dir: str = ""
+    """Block: a directory that outlives the container (an emptyDir), for the journal from which a restarted import goes
+    on. Empty: it starts again. In mode Filesystem the journal lies beside the disk until that is done."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ class Report:
     format: str = ""
     virtual_size_bytes: int = 0
     source_bytes: int = 0
+    resumed_bytes: int = 0
+    """What earlier attempts had fetched, not in source_bytes."""
     written_bytes: int = 0
     checksum: str = ""
     stage_seconds: dict[str, float] = field(default_factory=dict)

@@ -26,6 +26,7 @@ SOURCES = (
     "gs://BUCKET/OBJECT; docker://REGISTRY/IMAGE:TAG or oci-archive:/PATH for the disk in a container image; "
     "imageio+https://HOST/ovirt-engine/api for a disk of oVirt; or - for standard input"
 )
+JOURNAL = "where to write down how far an import onto a device is, to go on from there; for a file it is beside it"
 SECRET = (
     "user and password (keys) of the source, in files accessKeyId and secretKey; for gs:// in credentials.json, for a "
     "registry also in .dockerconfigjson"
@@ -63,7 +64,7 @@ def at_terminal(arguments: Sequence[str]) -> Report:
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser("cdi-importer", description=DESCRIPTION, epilog=EXIT_CODES)
     found.add_argument("source", metavar="SOURCE", type=kind_and_url, help=SOURCES)
-    found.add_argument("target", metavar="TARGET", help="a file, or a block device")
+    found.add_argument("target", metavar="TARGET", help="a file, a block device, or for an archive a directory")
     found.add_argument("--size", type=byte_count, default=0, help="grow the disk to this size, e.g. 10Gi")
     found.add_argument("--content-type", choices=("kubevirt", "archive"), default="kubevirt", help="a disk or a tar")
     found.add_argument(
@@ -89,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--preallocate", action="store_true", help="allocate all storage of the disk")
     found.add_argument("--connections", type=int, default=4, metavar="N", help="to fetch with (default: 4)")
+    found.add_argument("--journal", default="", metavar="DIR", help=JOURNAL)
     found.add_argument("--json", metavar="REPORT", help="write a report to this file; - for standard output")
     return found
 
@@ -126,8 +128,10 @@ def kind_and_url(text: str) -> tuple[Kind, str]:
 
 def target_of(options: argparse.Namespace) -> Target:
     path: str = options.target
+    if options.content_type == "archive" and not is_block_device(path):
+        return Target(path, "Filesystem", 0)
     if is_block_device(path):
-        return Target(path, "Block", options.size, preallocate=options.preallocate)
+        return Target(path, "Block", options.size, preallocate=options.preallocate, journal_dir=options.journal)
     directory, name = os.path.split(os.path.abspath(path))
     if os.path.isdir(path):
         directory, name = path, "disk.img"
@@ -156,7 +160,9 @@ def summary(report: Report, elapsed_s: float) -> str:
     if report.error:
         return "\n".join(filter(None, [f"cdi-importer: {report.message}", report.hint]))
     stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in report.stage_seconds.items())
+    disk = f" image, disk of {size(report.virtual_size_bytes)}" if report.virtual_size_bytes else ""
+    before = f" after {size(report.resumed_bytes)} of an earlier attempt" if report.resumed_bytes else ""
     return (
-        f"{report.format} image, disk of {size(report.virtual_size_bytes)}: fetched {size(report.source_bytes)}, "
+        f"{report.format}{disk}: fetched {size(report.source_bytes)}{before}, "
         f"wrote {size(report.written_bytes)} in {elapsed_s:.1f} s (seconds by stage: {stages})"
     )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from importer_image.covered import Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Extents
-from importer_image.format.detect import COMPRESSED, Kind, recognised
+from importer_image.format.detect import Kind, compression_of, recognised
 from importer_image.format.raw import Raw
 from importer_image.source import Disk
 
 if TYPE_CHECKING:
+    from importer_image.format.archive import Archive
     from importer_image.source import Source
 
 HEAD_BYTES = 4096
@@ -34,6 +36,17 @@ class Image(Protocol):
         """
 
 
+@runtime_checkable
+class Resumable(Protocol):
+    """An image that an import can go on with, if its source can be read by range."""
+
+    def rest(self, covered: Covered) -> Extents:
+        """The disk without what an earlier attempt has left there already, of which a little may come again.
+
+        Of nothing covered: the same as `extents` of an Image.
+        """
+
+
 def find_image(source: Source | Disk, base: str = "") -> tuple[Source | Disk, Image]:
     """The image, and the source to close after it (the given one or one around it). Raises Permanent.
 
@@ -43,20 +56,32 @@ def find_image(source: Source | Disk, base: str = "") -> tuple[Source | Disk, Im
         return source, source
     if base:
         return source, _qcow2(source, source.peek(HEAD_BYTES), base)
-    layers: list[str] = []
-    while True:
-        head = source.peek(HEAD_BYTES)
-        kind = recognised(head, source.name)
-        if kind not in COMPRESSED:
-            image = decoder_of(kind, source, head)
-            image.name = ".".join([image.name, *reversed(layers)])
-            return source, image
-        if len(layers) == LAYERS:
+    source, layers = unwrapped(source)
+    head = source.peek(HEAD_BYTES)
+    image = decoder_of(recognised(head, source.name), source, head)
+    image.name += layers
+    return source, image
+
+
+def find_archive(source: Source) -> tuple[Source, Archive]:
+    """The archive, and the source to close after it (the given one or one around it). Raises Permanent."""
+    from importer_image.format.archive import Archive
+
+    source, layers = unwrapped(source)
+    return source, Archive(source, layers)
+
+
+def unwrapped(source: Source) -> tuple[Source, str]:
+    """What is inside all compression, and the layers of that as the end of a name: `.xz.gz`."""
+    layers = ""
+    while (kind := compression_of(source.peek(HEAD_BYTES))) is not None:
+        if layers.count(".") == LAYERS:
             raise Permanent(f"the image is compressed more than {LAYERS} times")
         from importer_image.format.compress import Decompressed
 
-        layers.append(kind.name)
+        layers = f".{kind.name}{layers}"
         source = Decompressed(source, kind.name)
+    return source, layers
 
 
 def decoder_of(kind: Kind, source: Source, head: bytes) -> Image:

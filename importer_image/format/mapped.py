@@ -12,8 +12,9 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Buffer, Extent
 from importer_image.format.placement import PARKING_BYTES, Piece, Placement, Run
@@ -45,14 +46,34 @@ NOTHING, UNCHANGED = -1, -2
 """Instead of an offset: zeros; and, in a delta, what is on the disk that it is applied to."""
 
 
+class Done(NamedTuple):
+    """What an earlier attempt has done of the disk."""
+
+    covered: Covered = UNTOUCHED
+    block_bytes: int = 1
+    """The unit of the map, of which the disk is a grid: a block that is not done whole comes again whole."""
+
+
+NOT_BEGUN = Done()
+
+
 def nothing_missing(run: Run, part: bytes) -> None:
     """The Tail of a format whose files hold all of their last block."""
 
 
-def read(source: Source, first: Iterable[Item], use: Use, tail: Tail = nothing_missing) -> Iterator[Extent]:
-    """The whole disk, beginning with the runs `first`. Raises Permanent for a file that is too short."""
+def read(
+    source: Source,
+    first: Iterable[Item],
+    use: Use,
+    tail: Tail = nothing_missing,
+    done: Done = NOT_BEGUN,
+) -> Iterator[Extent]:
+    """The whole disk, beginning with the runs `first`. Raises Permanent for a file that is too short.
+
+    What is done need not come again: a pure stream has to bring it all the same.
+    """
     if source.ranged:
-        return _by_range(source, first, use, tail)
+        return _by_range(source, first, lambda piece: remaining(use(piece), done), tail)
     return _by_stream(source, first, use, tail)
 
 
@@ -134,6 +155,36 @@ def _cut_off(placement: Placement, size_bytes: int, tail: Tail) -> Iterator[Piec
         if piece is None:
             raise truncated(run, size_bytes)
         yield piece
+
+
+def remaining(items: Iterable[Item], done: Done) -> Iterable[Item]:
+    """The same without what is done. Tables stay: only their format knows what they map."""
+    return _remaining(items, done) if done.covered else items
+
+
+def _remaining(items: Iterable[Item], done: Done) -> Iterator[Item]:
+    for item in items:
+        if isinstance(item, Extent):
+            if item.data is not None:
+                yield item
+                continue
+            for start, end in done.covered.gaps(item.offset, item.offset + item.length):
+                yield Extent(start, end - start, None)
+        elif item.kind == DATA:
+            for start, end in _blocks_of(item, done):
+                yield item._replace(offset=item.offset + start - item.place, length=end - start, place=start)
+        elif item.kind != PACKED or not done.covered.holds(item.place, item.place + done.block_bytes):
+            yield item
+
+
+def _blocks_of(run: Run, done: Done) -> list[tuple[int, int]]:
+    """The parts of the run whose blocks are not done."""
+    after = run.place + run.length
+    left = Covered()
+    for start, end in done.covered.gaps(run.place, after):
+        first, last = start // done.block_bytes, -(-end // done.block_bytes)
+        left.add(max(first * done.block_bytes, run.place), min(last * done.block_bytes, after))
+    return left.intervals
 
 
 def in_parts(offset: int, entries: int, entry_bytes: int, kind: str) -> Iterator[Run]:

@@ -80,6 +80,9 @@ class About:
     """For the claim: what the image says about the virtual machine it is for."""
     total_bytes: int | None = None
     """What will come in, where that is not the size: a layer is compressed, the disk in it is not."""
+    identity: str = ""
+    """Another source with the same one surely has the same bytes, also days later. Holds no secrets; empty where there
+    is nothing to recognise it by."""
 
 
 def about(source: Source | Disk) -> About:

@@ -41,6 +41,16 @@ class Facts:
         """Whether another answer with the same facts is surely the same image."""
         return bool(self.etag or (self.last_modified and self.size_bytes is not None))
 
+    @property
+    def lasting(self) -> str:
+        """All of it as a text, if that is enough to recognise the image after a restart; otherwise empty.
+
+        What a weak ETag stands for may differ in its bytes.
+        """
+        etag = "" if self.etag.startswith("W/") else self.etag
+        known = self.size_bytes is not None and (etag or self.last_modified)
+        return f"{self.size_bytes} {etag} {self.last_modified}" if known else ""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -77,6 +87,8 @@ class WrongRange(Permanent):
 
 
 class Changed(Transient):
+    keeps_data = False
+
     def __init__(self, before: Facts, now: Facts) -> None:
         super().__init__(
             f"the source changed while it was read ({_differences(before, now)})",

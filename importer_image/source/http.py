@@ -16,7 +16,7 @@ from typing import TypeVar
 from importer_image import job
 from importer_image.errors import Transient
 from importer_image.log import log
-from importer_image.source import OnBytes, Range, answer
+from importer_image.source import About, OnBytes, Range, answer
 from importer_image.source.belt import SLICE_BYTES, Belt, Stopped
 from importer_image.source.patience import OPENING
 from importer_image.source.reader import RangeReader, StreamReader
@@ -101,6 +101,8 @@ class HttpSource:
         self.name = site.origin.shown
         self.size_bytes = visit.answer.facts.size_bytes
         self.ranged = visit.answer.ranged
+        lasting = visit.answer.facts.lasting
+        self.about = About({}, self.size_bytes, f"{site.origin.fingerprint} {lasting}" if lasting else "")
         self._site = site
         self._visit = visit
         self._connections = max(1, connections)

@@ -11,6 +11,7 @@ import os
 import stat
 
 from importer_image import job
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Permanent, target_failure
 from importer_image.extent import Extent
 from importer_image.target import kernel
@@ -24,6 +25,9 @@ PUNCH_BYTES = 1 << 30
 
 
 class ExistingDisk:
+    journal = None
+    withheld_bytes = 0
+
     def __init__(self, target: job.Target) -> None:
         self.path = target.path if target.volume_mode == "Block" else os.path.join(target.path, target.file)
         self.preallocated = target.preallocate
@@ -46,9 +50,13 @@ class ExistingDisk:
     def written_bytes(self) -> int:
         return self._writer.written_bytes
 
-    def begin(self, virtual_bytes: int | None) -> None:
+    def imprint(self) -> str:
+        return ""
+
+    def begin(self, virtual_bytes: int | None, kept: Covered = UNTOUCHED) -> Covered:
         """The disk was given its size by the import of the first checkpoint (spec 5.3): it is not resized."""
         require_room(virtual_bytes or 0, self.available_bytes)
+        return UNTOUCHED
 
     def write(self, extent: Extent) -> None:
         require_room(extent.offset + extent.length, self.available_bytes)
@@ -64,6 +72,9 @@ class ExistingDisk:
         except OSError as error:
             raise target_failure("write", self.path, error) from error
 
+    def settle(self) -> None:
+        self._writer.settle()
+
     def finish(self, virtual_bytes: int) -> None:
         try:
             self._writer.sync()
@@ -74,9 +85,7 @@ class ExistingDisk:
         """See above: what is there is needed."""
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._writer.close()
 
     def _zero(self, offset: int, length: int) -> None:
         """Whole blocks without storage, or with it where the disk shall keep its own; the rest by hand."""

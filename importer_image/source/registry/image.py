@@ -58,7 +58,8 @@ def open_registry(source: job.Source, connections: int, environment: Mapping[str
         if disk := disk_in(partial(opened, store, layer)):
             travels = disk.size_bytes if disk.ranged else layer.size_bytes
             disk.name = store.name
-            disk.about = About(settings.labels, before + travels)
+            place = f"{layer.digest} {disk.member.offset} {disk.size_bytes}"
+            disk.about = About(settings.labels, before + travels, place)
             return disk
     raise Permanent(
         "Failed to find VM disk image file in the container image",

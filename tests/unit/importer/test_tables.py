@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from importer_image.covered import Covered
 from importer_image.extent import Extent
 from importer_image.format.placement import Run
 from importer_image.format.qcow2.decoder import Qcow2
@@ -156,3 +157,30 @@ def test_a_delta_does_not_mention_subclusters_that_are_not_there(entries: list[t
         if (bitmap | bitmap >> 32) >> number & 1
     }
     assert delta == wanted
+
+
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sets(st.integers(0, 8191), max_size=9), st.booleans(), st.booleans())
+def test_only_the_rest_comes(pair: tuple[bytes, bytes], cuts: set[int], ranged: bool, aligned: bool) -> None:
+    """An earlier attempt has left some of the disk; what it had not finished is anything."""
+    content, expected = pair
+    step = len(expected) // 8192 if aligned else len(expected) // 8192 - 1
+    covered = Covered(sorted(cut * step for cut in list(cuts)[: len(cuts) // 2 * 2]))
+    found = bytearray(expected)
+    for start, end in covered.gaps(0, len(expected)):
+        found[start:end] = b"\xee" * (end - start)
+    source = Sliced(content, [MIB], ranged)
+    for offset, length, piece in Qcow2(source, content[:4096]).rest(covered):
+        found[offset : offset + length] = bytes(length) if piece is None else bytes(piece)
+    assert found == expected
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_what_is_done_is_not_read(pair: tuple[bytes, bytes], share: float) -> None:
+    content, expected = pair
+    done = Covered()
+    done.add(0, int(share * len(expected)))
+    whole, rest = Sliced(content, [MIB], ranged=True), Sliced(content, [MIB], ranged=True)
+    assert list(Qcow2(whole, content[:4096]).extents())
+    assert list(Qcow2(rest, content[:4096]).rest(done)) or share == 1
+    assert rest.read_bytes <= (1 - share) * whole.read_bytes + len(content) // 8
