@@ -117,9 +117,9 @@ def kind_and_url(text: str) -> tuple[Kind, str]:
     """The scheme says which kind of source it is, and where it does not, the kind stands before it with a plus."""
     if text == "-":
         return "stdin", ""
-    scheme = text.partition(":")[0].lower()
-    if scheme in KIND_OF_SCHEME:
-        return KIND_OF_SCHEME[scheme], text
+    scheme, colon, _ = text.partition(":")
+    if colon and scheme.lower() in KIND_OF_SCHEME:
+        return KIND_OF_SCHEME[scheme.lower()], text
     kind, plus, url = text.partition("+")
     if plus and kind in KINDS:
         return KINDS[kind], url

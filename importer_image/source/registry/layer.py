@@ -203,7 +203,8 @@ class StreamedFile:
         return self._head[:length]
 
     def stream(self) -> Iterator[memoryview]:
-        yield memoryview(self._head)
+        if self._head:
+            yield memoryview(self._head)
         left = self.size_bytes - len(self._head)
         for view in self._tape.pieces(left):
             left -= len(view)
