@@ -36,10 +36,6 @@ class Reference:
         return DOCKER_HUB_HOST if self.domain == DOCKER_HUB else self.domain
 
     @property
-    def identifier(self) -> str:
-        return self.digest or self.tag
-
-    @property
     def shown(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         digest = f"@{self.digest}" if self.digest else ""

@@ -129,7 +129,11 @@ def test_docker_configuration(entries: dict[str, object], image: str, login: str
     assert login_in(json.dumps(entries).encode(), reference) == login
 
 
-@pytest.mark.parametrize("config", [b"", b"[]", b'{"auths": 5}', b'{"auths": {"q.io": {"auth": "%%%"}}}', b"[" * 99999])
+@pytest.mark.parametrize(
+    "config",
+    [b"", b"[]", b'{"auths": 5}', b'{"auths": {"q.io": {"auth": "%%%"}}}', b"[" * 99999],
+    ids=lambda config: config[:30].decode(),
+)
 def test_no_docker_configuration(config: bytes) -> None:
     with pytest.raises(Permanent, match="cannot read the secret"):
         login_in(config, parse("docker://q.io/a"))
