@@ -24,14 +24,14 @@ from tests.transfer.devices import loop_device, mounted, needs_root
 from tests.transfer.faulty import Fault, Faulty, faulty
 from tests.transfer.imports import imported
 
-CONTENT = b"\xeb\x63\x90" + os.urandom(8 * MIB - 3) + bytes(2 * MIB) + os.urandom(2 * MIB)
-BREAKS_OFF = (Fault(), Fault(), Fault(), Fault(cut_after=MIB))
-"""The first 256 KiB, two requests of 2 MiB, and half of one."""
+CONTENT = b"\xeb\x63\x90" + os.urandom(4 * MIB - 3) + bytes(MIB) + os.urandom(MIB)
+BREAKS_OFF = (*[Fault()] * 4, Fault(cut_after=512 << 10))
+"""The first 256 KiB, three requests of 1 MiB, and half of one."""
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt, "EVERY_BYTES", 512 << 10)
+    monkeypatch.setattr(attempt, "EVERY_BYTES", 256 << 10)
     monkeypatch.setattr(reader, "READING", Patience(1, 0, 0))
 
 
@@ -67,8 +67,8 @@ def a_copy(out: Path) -> None:
 def scribbled(out: Path) -> None:
     """Where nothing has been finished yet, and zeros belong."""
     with out.open("r+b") as file:
-        file.seek(8 * MIB)
-        file.write(b"\xff" * 2 * MIB)
+        file.seek(4 * MIB)
+        file.write(b"\xff" * MIB)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def scribbled(out: Path) -> None:
         (lambda out: os.truncate(journal(out), 100), False),
         (lambda out: os.truncate(journal(out), 5 << 20), False),
         (lambda out: changed(out, covered=[0, 1 << 40]), False),
-        (lambda out: changed(out, covered=[8 * MIB, MIB]), False),
+        (lambda out: changed(out, covered=[4 * MIB, MIB]), False),
         (lambda out: changed(out, version=0), False),
         (lambda out: changed(out, more="than we know"), False),
         (through_a_link, False),
@@ -100,7 +100,7 @@ def test_a_file_and_its_journal(meanwhile: Callable[[Path], Any], goes_on: bool,
     meanwhile(out)
     report = imported(server.url, out, connections=1)
     assert report.message == "Import Complete"
-    assert (report.resumed_bytes > 0, report.source_bytes < len(CONTENT) - 3 * MIB) == (goes_on, goes_on)
+    assert (report.resumed_bytes > 0, report.source_bytes < len(CONTENT) - 2 * MIB) == (goes_on, goes_on)
     assert out.read_bytes() == CONTENT
     assert os.listdir(out.parent) == [out.name]
 
@@ -108,7 +108,7 @@ def test_a_file_and_its_journal(meanwhile: Callable[[Path], Any], goes_on: bool,
 @pytest.mark.parametrize(
     "settings",
     [
-        {"target": {"size_bytes": 13 * MIB}},
+        {"target": {"size_bytes": 7 * MIB}},
         {"target": {"preallocate": True}},
         {"target": {"overhead": "0.06"}},
         {"checksum": "md5:" + "0" * 32},
@@ -131,7 +131,7 @@ def test_another_source_starts_again(server: Faulty, out: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{"etag": ""}, {"etag": 'W/"1"'}, {"ranges": False}])
 def test_what_cannot_go_on_leaves_nothing(settings: dict[str, Any], out: Path) -> None:
-    faults = BREAKS_OFF if settings.get("ranges", True) else [Fault(cut_after=3 * MIB)]
+    faults = BREAKS_OFF if settings.get("ranges", True) else [Fault(cut_after=2 * MIB)]
     with faulty(CONTENT, faults, **settings) as server:
         report = imported(server.url, out, connections=1)
     assert (report.error, os.listdir(out.parent)) == ("transient", [])
@@ -157,7 +157,7 @@ def test_two_at_once(out: Path) -> None:
 
 
 @needs_root
-@pytest.mark.parametrize(("megabytes", "left"), [(14, []), (32, [".disk.img.journal", "disk.img"])])
+@pytest.mark.parametrize(("megabytes", "left"), [(8, []), (32, [".disk.img.journal", "disk.img"])])
 def test_a_tight_volume_is_for_the_disk(megabytes: int, left: list[str], server: Faulty, tmp_path: Path) -> None:
     with mounted("tmpfs", tmp_path / "volume", f"size={megabytes}m") as volume:
         assert imported(server.url, volume / "disk.img", connections=1).error == "transient"
@@ -177,7 +177,7 @@ def overwritten(backing: Path, content: bytes, offset: int) -> None:
     ("meanwhile", "uid", "goes_on"),
     [
         (lambda backing: None, "1", True),
-        (lambda backing: overwritten(backing, b"\xff" * 2 * MIB, 8 * MIB), "1", True),
+        (lambda backing: overwritten(backing, b"\xff" * MIB, 4 * MIB), "1", True),
         (lambda backing: overwritten(backing, b"\xff" * MIB, 0), "1", False),
         (lambda backing: overwritten(backing, b"0" * 8, 30), "1", False),
         (lambda backing: None, "2", False),
@@ -188,7 +188,7 @@ def test_a_device_and_its_journal(
     meanwhile: Callable[[Path], None], uid: str, goes_on: bool, server: Faulty, tmp_path: Path
 ) -> None:
     backing, directory = tmp_path / "backing", tmp_path / "journal"
-    backing.write_bytes(b"\xa5" * 16 * MIB)
+    backing.write_bytes(b"\xa5" * 8 * MIB)
     directory.mkdir()
 
     def attempt(uid: str) -> Report:
@@ -203,6 +203,6 @@ def test_a_device_and_its_journal(
     meanwhile(backing)
     report = attempt(uid)
     assert report.message == "Import Complete"
-    assert (report.resumed_bytes > 0, report.source_bytes < len(CONTENT) - 2 * MIB) == (goes_on, goes_on)
+    assert (report.resumed_bytes > 0, report.source_bytes < len(CONTENT) - MIB) == (goes_on, goes_on)
     assert backing.read_bytes()[: len(CONTENT)] == CONTENT
     assert os.listdir(directory) == []
