@@ -16,7 +16,7 @@ MESSAGE_LIMIT_BYTES = 4096
 IMPORT_COMPLETE = "Import Complete"
 
 
-Kind = Literal["http", "blank"]
+Kind = Literal["http", "stdin", "blank"]
 
 
 @dataclass(frozen=True)

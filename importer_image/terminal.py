@@ -18,9 +18,9 @@ from importer_image.progress import Progress
 EXIT_CODES = "Exit code: 0 done, 1 permanent error, 75 transient error (trying again may help), 2 usage."
 DESCRIPTION = (
     "Fetch a disk image, convert it to raw in one pass and leave it in a file or on a block device. TARGET is "
-    "overwritten. The format is told by content: raw, qcow2, each also compressed with gz, xz, zst or bz2."
+    "overwritten. The format is told by content: raw, qcow2, vmdk, each also compressed with gz, xz, zst or bz2."
 )
-SOURCES = "http:// or https:// (user:password@ for basic auth)"
+SOURCES = "http:// or https:// (user:password@ for basic auth), or - for standard input"
 SECRET = "user and password of the source, in files accessKeyId and secretKey"
 KIND_OF_SCHEME: dict[str, Kind] = {"http": "http", "https": "http"}
 KINDS: dict[str, Kind] = {kind: kind for kind in KIND_OF_SCHEME.values()}
@@ -86,6 +86,8 @@ def job_of(options: argparse.Namespace) -> Job:
 
 def kind_and_url(text: str) -> tuple[Kind, str]:
     """The scheme says which kind of source it is, and where it does not, the kind stands before it with a plus."""
+    if text == "-":
+        return "stdin", ""
     scheme = text.partition("://")[0].lower()
     if scheme in KIND_OF_SCHEME:
         return KIND_OF_SCHEME[scheme], text

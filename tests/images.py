@@ -15,14 +15,14 @@ def qemu_img(*arguments: str | Path) -> str:
     return _run("qemu-img", *arguments)
 
 
-def qemu_io(image: Path, *commands: str) -> None:
+def qemu_io(image: Path, *commands: str, form: str = "qcow2") -> None:
     """Write into an image as a guest would: `write -P 7 64k 4k`, `write -z 0 1M`, `discard 0 64k`."""
-    _run("qemu-io", "-f", "qcow2", *(part for command in commands for part in ("-c", command)), image)
+    _run("qemu-io", "-f", form, *(part for command in commands for part in ("-c", command)), image)
 
 
-def identical(image: Path, raw: Path) -> bool:
+def identical(image: Path, raw: Path, form: str = "") -> bool:
     """Whether a raw file holds what qemu-img reads from an image, byte for byte."""
-    command = ("qemu-img", "compare", "-f", image_format(image), "-F", "raw", image, raw)
+    command = ("qemu-img", "compare", "-f", form or image_format(image), "-F", "raw", image, raw)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     return done.returncode == 0
@@ -59,16 +59,27 @@ def qcow2(raw: Path, path: Path, *options: str, packed: bool = False) -> Path:
     return path
 
 
-def empty_qcow2(path: Path, size: str, *options: str) -> Path:
+def converted(raw: Path, path: Path, form: str, *options: str) -> Path:
+    """In any other format, e.g. vpc with options subformat=fixed, force_size=on."""
     settings = ["-o", ",".join(options)] if options else []
-    qemu_img("create", "-q", "-f", "qcow2", *settings, path, size)
+    qemu_img("convert", "-f", "raw", "-O", form, *settings, raw, path)
     return path
 
 
-def lived_in(path: Path, seed: int, *options: str) -> Path:
+def empty_qcow2(path: Path, size: str, *options: str) -> Path:
+    return empty(path, "qcow2", size, *options)
+
+
+def empty(path: Path, form: str, size: str, *options: str) -> Path:
+    settings = ["-o", ",".join(options)] if options else []
+    qemu_img("create", "-q", "-f", form, *settings, path, size)
+    return path
+
+
+def lived_in(path: Path, seed: int, *options: str, form: str = "qcow2") -> Path:
     """Written by a guest in no order, with zeroed and discarded parts: the file's order is not that of the disk."""
     chance = random.Random(seed)
-    empty_qcow2(path, "12M", *options)
+    empty(path, form, "12M", *options)
     commands = []
     for number in range(40):
         offset, length = chance.randrange(0, 11 * MIB, 512), chance.choice((512, 2 * KIB, 64 * KIB, 150 * KIB))
@@ -76,7 +87,7 @@ def lived_in(path: Path, seed: int, *options: str) -> Path:
             (f"write -P {number + 1}", f"write -P {number + 1}", "write -z", "discard", "write -z -u")
         )
         commands.append(f"{action} {offset} {length // 512 * 512}")
-    qemu_io(path, *commands)
+    qemu_io(path, *commands, form=form)
     return path
 
 

@@ -107,7 +107,10 @@ def plan(seen: Seen) -> list[Action]:
 
 
 def orphans(seen: Seen, images: frozenset[str]) -> list[str]:
-    """Of the volumes that have files here, those that the cluster neither has nor wants (a kill in between)."""
+    """Of the volumes that have files here, those that the cluster neither has nor wants.
+
+    Their claim went before the cluster heard of the volume: this process was killed, or the API server did not answer.
+    """
     return sorted(images - {volume.name for volume in seen.volumes} - {claim.future_volume for claim in seen.claims})
 
 

@@ -61,16 +61,13 @@ class _Provisioner:
             self._storage.list_storage_class,
         ):
             threading.Thread(target=self._follow, args=[listing], daemon=True).start()
-        swept = False
         pause_s = RETRY_S
         while True:
             try:
                 seen = self._observe()
                 self._told = {claim.uid: self._told[claim.uid] for claim in seen.claims if claim.uid in self._told}
-                if not swept:
-                    for orphan in orphans(seen, self._shelf.volumes()):
-                        self._shelf.remove(orphan)
-                    swept = True
+                for orphan in orphans(seen, self._shelf.volumes()):
+                    self._shelf.remove(orphan)
                 outcomes = [self._carry_out(action, seen.node) for action in plan(seen)]
                 done = all(outcomes)
             except (client.ApiException, HTTPError, DevclusterError) as error:

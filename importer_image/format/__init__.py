@@ -53,6 +53,22 @@ def decoder_of(kind: Kind, source: Source, head: bytes) -> Image:
     match kind.name:
         case "qcow2":
             return _qcow2(source, head)
+        case "vmdk":
+            from importer_image.format.vmdk.decoder import open_vmdk
+
+            return open_vmdk(source, head)
+        case "vdi":
+            from importer_image.format.vdi import Vdi
+
+            return Vdi(source, head)
+        case "vpc":
+            from importer_image.format.vpc import Vpc
+
+            return Vpc(source, head)
+        case "vhdx":
+            from importer_image.format.vhdx.decoder import Vhdx
+
+            return Vhdx(source)
         case _:
             return Raw(source)
 

@@ -11,6 +11,8 @@ HEADER_BYTES = 512
 
 CONVERT = "Convert it first: qemu-img convert -O qcow2 IMAGE IMAGE.qcow2"
 UNPACK = "Unpack it first and serve the image inside."
+ESX_PART = "This is a snapshot, or part of a disk, of an ESX server: clone or export the whole disk there."
+APPLIANCE = "This is an appliance (OVA): unpack it with tar -xf, and serve the .vmdk file inside."
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,16 @@ COMPRESSED = (
     Kind("xz", b"\xfd7zXZ\x00"),
     Kind("bz2", b"1AY&SY", 4),
 )
-DECODED = (Kind("qcow2", b"QFI\xfb"),)
+DECODED = (
+    Kind("qcow2", b"QFI\xfb"),
+    Kind("vmdk", b"KDMV"),
+    Kind("vdi", b"\x7f\x10\xda\xbe", 0x40),
+    Kind("vpc", b"conectix"),
+    Kind("vhdx", b"vhdxfile"),
+)
 REFUSED = (
-    Kind("vmdk", b"KDMV", hint=CONVERT),
-    Kind("vmdk", b"COWD", hint=CONVERT),
-    Kind("vmdk", b"# Disk DescriptorFile", hint="This is only the description of a disk: serve the disk itself."),
-    Kind("vdi", b"\x7f\x10\xda\xbe", 0x40, hint=CONVERT),
-    Kind("vpc", b"conectix", hint=CONVERT),
-    Kind("vhdx", b"vhdxfile", hint=CONVERT),
+    Kind("vmdk", b"COWD", hint=ESX_PART),
+    Kind("vmdk", b"\xbe\xba\xfe\xca\0\0\0\0\1\0\0\0\2\0\0\0", hint=ESX_PART),
     Kind("qed", b"QED\x00", hint=CONVERT),
     Kind("parallels", b"WithoutFreeSpace", hint=CONVERT),
     Kind("parallels", b"WithouFreSpacExt", hint=CONVERT),
@@ -48,6 +52,8 @@ REFUSED = (
     Kind("elf", b"\x7fELF", hint="This is a program."),
 )
 RAW = Kind("raw", b"")
+DESCRIPTION = b"# Disk DescriptorFile"
+"""Of a VMDK whose data is elsewhere; mostly shorter than a header."""
 
 _MARKUP = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")
 _TEXT_CONTROLS = b"\t\n\r\f\x1b"
@@ -61,6 +67,10 @@ def recognised(head: bytes, image: str) -> Kind:
     for kind in COMPRESSED:
         if _begins(head, kind):
             return kind
+    if head.startswith(DESCRIPTION):
+        from importer_image.format.vmdk.descriptor import refuse_alone
+
+        refuse_alone(head, image)
     if len(head) < HEADER_BYTES:
         raise Permanent(
             f"Unable to obtain information about data source: could not process image header: "
@@ -73,6 +83,8 @@ def recognised(head: bytes, image: str) -> Kind:
     for kind in REFUSED:
         if _begins(head, kind):
             raise invalid(kind.name, image, kind.hint)
+    if _appliance(head):
+        raise invalid("ova", image, APPLIANCE)
     if text := _text(head[:HEADER_BYTES]):
         raise invalid(
             text, image, "This is not an image: the server sent a page or a text instead. Open the URL in a browser."
@@ -86,6 +98,11 @@ def invalid(name: str, image: str, hint: str) -> Permanent:
 
 def _begins(head: bytes, kind: Kind) -> bool:
     return head.startswith(kind.magic, kind.offset)
+
+
+def _appliance(head: bytes) -> bool:
+    """A tar that begins with the description of a virtual machine, as the standard wants it."""
+    return head.startswith(b"ustar", 257) and head[:100].partition(b"\0")[0].lower().endswith(b".ovf")
 
 
 def _text(head: bytes) -> str:

@@ -1,13 +1,24 @@
-"""The raw format: what comes is what the disk holds."""
+"""The raw format: what comes is what the disk holds.
+
+But for the footer of a fixed VHD, which is a raw disk with 512 bytes behind its end (what Azure exports). The reference
+takes these for a part of the disk (spec 11, quirk 19): such a disk does not fit into the volume that is made for it,
+and the backup of its partition table is not where it belongs. We leave them out. They are known only when the source is
+at its end, so a last sector that begins like a footer is kept back until then; no byte is asked for twice.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from importer_image.extent import Extent, Extents
+from importer_image.extent import Buffer, Extent, Extents
 
 if TYPE_CHECKING:
     from importer_image.source import Source
+
+FOOTER_COOKIE = b"conectix"
+SECTOR_BYTES = 512
+FOOTER_GRAIN_BYTES = 2048
+"""Disks are multiples of this, so a file that is a sector larger is a fixed VHD."""
 
 
 class Raw:
@@ -16,9 +27,40 @@ class Raw:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.virtual_bytes = source.size_bytes
+        """Until the end is known: without what may be a footer."""
+        if source.size_bytes and source.size_bytes % FOOTER_GRAIN_BYTES == SECTOR_BYTES:
+            self.virtual_bytes = source.size_bytes - SECTOR_BYTES
 
     def extents(self) -> Extents:
         offset = 0
+        held = b""
         for view in self._source.stream():
-            yield Extent(offset, len(view), view)
-            offset += len(view)
+            if held:
+                view = memoryview(held + bytes(view))
+            last = (offset + len(view) - 1) // SECTOR_BYTES * SECTOR_BYTES - offset
+            held = bytes(view[last:]) if last >= 0 and may_be_footer(view[last:]) else b""
+            length = len(view) - len(held)
+            if length:
+                yield Extent(offset, length, view[:length])
+            offset += length
+        if is_footer_of(offset, held):
+            self.name = "vpc" + self.name.removeprefix("raw")
+        elif held:
+            yield Extent(offset, len(held), held)
+            offset += len(held)
+        self.virtual_bytes = offset
+
+
+def may_be_footer(begin: Buffer) -> bool:
+    """Of the last sector of what is there, or of as much as there is of it."""
+    return bytes(begin[: len(FOOTER_COOKIE)]) == FOOTER_COOKIE[: len(begin)]
+
+
+def is_footer_of(size_bytes: int, sector: bytes) -> bool:
+    """Whether this is the footer of a fixed VHD that so many bytes precede. No disk ends like that by chance."""
+    if len(sector) != SECTOR_BYTES:
+        return False
+    from importer_image.format.vpc import FIXED, footer_of
+
+    footer = footer_of(sector)
+    return footer is not None and footer.kind == FIXED and footer.size == size_bytes

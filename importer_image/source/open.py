@@ -19,5 +19,9 @@ def open_source(source: job.Source, connections: int, environment: Mapping[str, 
             from importer_image.source.http import open_http
 
             return open_http(source, connections, environment, on_bytes)
+        case "stdin":
+            from importer_image.source.feed import standard_input
+
+            return standard_input(on_bytes)
         case _:
             raise Permanent(f"Unknown data source: {source.kind}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from demo.install import CONTROLLER_PODS
@@ -13,6 +14,7 @@ from tests.e2e.installation import Installation
 
 PREFIX = "e2e-"
 LABEL = "cdi.kubevirt.io/testing"
+POLL_S = 0.5
 live: list[Kubectl] = []
 """Namespaces of the tests that run now: what is worth printing when one fails."""
 
@@ -72,10 +74,26 @@ def volumes_of(kubectl: Kubectl, prefix: str) -> list[str]:
     ]
 
 
-def wait_for_no_volumes(kubectl: Kubectl, prefix: str, timeout_s: float = 60) -> None:
+def wait_for_no_volumes(kubectl: Kubectl, prefix: str, timeout_s: float = 120) -> None:
     """Wait until storage has taken back every volume that a claim in those namespaces had."""
-    if names := volumes_of(kubectl, prefix):
-        kubectl("wait", *names, "--for=delete", f"--timeout={timeout_s}s", timeout_s=timeout_s + 10)
+    until_empty(lambda: volumes_of(kubectl, prefix), "volumes of claims that are gone", timeout_s)
+
+
+def wait_for_none(kubectl: Kubectl, kinds: str, *selector: str, timeout_s: float = 60) -> None:
+    """Wait until kubectl's namespace has no object of these kinds."""
+    until_empty(lambda: kubectl("get", kinds, *selector, "--output=name").split(), f"{kinds} {selector}", timeout_s)
+
+
+def until_empty(found: Callable[[], Collection[str]], what: str, timeout_s: float = 60) -> None:
+    """Wait until nothing is found any more; AssertionError that names what still is.
+
+    Not `kubectl wait --for=delete`, which looks once what there is to wait for: what is being made at that moment, such
+    as a volume whose claim has just been deleted, comes later.
+    """
+    deadline = time.monotonic() + timeout_s
+    while left := found():
+        assert time.monotonic() < deadline, f"{what}, still there after {timeout_s:.0f} s: {sorted(left)}"
+        time.sleep(POLL_S)
 
 
 def dumped(kubectl: Kubectl) -> str:

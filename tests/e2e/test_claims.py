@@ -11,6 +11,7 @@ from demo.server import WebServer
 from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests, webserver
 from tests.e2e.installation import Installation
+from tests.e2e.namespaces import wait_for_none
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase
 
@@ -118,8 +119,7 @@ def test_deleting_a_data_volume_deletes_all_of_it(namespace: Kubectl, server: We
         namespace.apply(manifests.data_volume("halfway", source=source, pvc=asked))
         volumes.until(lambda now: phase(now, "halfway") == "ImportInProgress", "the import is under way")
     namespace.delete("dv", "halfway")
-    for kind in ("pods", "pvc", "volumeimportsources"):
-        namespace("wait", kind, "--all", "--for=delete", "--timeout=60s")
+    wait_for_none(namespace, "pods,pvc,volumeimportsources")
 
 
 def note(claim: Object, name: str) -> str:

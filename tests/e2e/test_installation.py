@@ -14,6 +14,7 @@ from demo.server import WebServer
 from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests, webserver
 from tests.e2e.installation import LEASE, TAKEOVER_S, Installation, holder, make
+from tests.e2e.namespaces import wait_for_none
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase
 
@@ -64,7 +65,7 @@ def test_another_takes_over(
 def test_an_idle_controller_is_silent(installation: Installation, namespace: Kubectl, server: WebServer) -> None:
     """With volumes there and nothing to do for them, only the lease is written; watches go on."""
     assert_imports(namespace, server, "done")
-    namespace("wait", "pvc", "--selector=velero.io/exclude-from-backup", "--for=delete", "--timeout=60s")
+    wait_for_none(namespace, "pvc", "--selector=velero.io/exclude-from-backup")
     with Watch(installation.own, "lease") as leases, Watch(namespace, "datavolumes") as volumes:
         leader = installation.leader()
         before = settled_calls(installation, leader, leases)

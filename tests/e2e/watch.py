@@ -1,7 +1,7 @@
 """What `kubectl get --watch` prints, kept: tests wait on it, and read from it which phases a DataVolume went through.
 
 A watch ends with the API server that serves it; it is taken up again with a new list, so that a test that restarts the
-API server goes on seeing. What is deleted in between is not noticed: for that there is `kubectl wait --for=delete`.
+API server goes on seeing. What is deleted in between is not noticed: for that there is `namespaces.until_empty`.
 """
 
 from __future__ import annotations

@@ -30,3 +30,15 @@ def imported(
 def onto_device(url: str, device: str, *, preallocate: bool = False, **source: Any) -> Report:
     target = Target(device, "Block", 0, preallocate=preallocate)
     return run(Job(Source("http", url, **source), target), Progress(), {})
+
+
+def refused(url: str, out: Path, words: str) -> Report:
+    """An import that ends in one line with these words, and leaves nothing."""
+    report = imported(url, out)
+    assert report.error == "permanent"
+    assert words in report.message
+    assert report.message.startswith("Unable to process data: ")
+    assert report.message.isprintable()
+    assert report.hint
+    assert list(out.parent.iterdir()) == []
+    return report

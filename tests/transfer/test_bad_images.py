@@ -166,7 +166,7 @@ NOT_IMAGES = {
     "xml": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code>' + b" " * 600, "Invalid format xml for image"),
     "json": (b'{"message": "' + b"x" * 600, "Invalid format text for image"),
     "text in any language": ("äöü\n".encode() * 200, "Invalid format text for image"),
-    "vmdk": (b"KDMV" + NOTHING, "Invalid format vmdk for image"),
+    "vmdk": (b"KDMV" + NOTHING, "invalid vmdk image: vmdk version 0 is not known"),
     "vmdk description": (b"# Disk DescriptorFile\nversion=1\n" + b"x" * 600, "Invalid format vmdk for image"),
     "vdi": (bytes(0x40) + b"\x7f\x10\xda\xbe" + NOTHING, "Invalid format vdi for image"),
     "vhd": (b"conectix" + NOTHING, "Invalid format vpc for image"),

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from importer_image.errors import Permanent
-from importer_image.format.safety import NO_ENCRYPTION, no_backing_file, no_external_data
+from importer_image.format.safety import NO_ENCRYPTION, invalid_image, no_backing_file, no_external_data
 
 HEADER_BYTES = 112
 """As much as this module reads; the name of a backing file lies within HEAD_BYTES."""
@@ -104,4 +104,4 @@ class L1TooBig(Permanent):
 
 
 def _invalid(reason: str) -> Permanent:
-    return Permanent(f"invalid qcow2 image: {reason}", "Check the file with qemu-img check.")
+    return invalid_image("qcow2", reason)

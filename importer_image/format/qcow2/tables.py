@@ -1,34 +1,19 @@
-"""From the entries of an L2 table to runs of the image file and zeros of the disk. Pure.
-
-Neighbours are joined, because most images are written in order: a table of 8192 entries usually becomes one run.
-"""
+"""From the entries of an L2 table to runs of the image file and zeros of the disk. Pure."""
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Iterator
 
-from importer_image.errors import Permanent
-from importer_image.extent import Buffer, Extent
-from importer_image.format.placement import Run
+from importer_image.extent import Buffer
+from importer_image.format.mapped import DATA, NOTHING, PACKED, Found, Item, corrupt, entries_of, joined
 from importer_image.format.qcow2.header import SECTOR_BYTES, Header
-
-DATA, PACKED = "data", "packed"
 
 OFFSET_MASK = 0x00FF_FFFF_FFFF_FE00
 COMPRESSED = 1 << 62
 ALL_ZERO = 1
 SUBCLUSTERS = 32
 ALL_SUBCLUSTERS = (1 << SUBCLUSTERS) - 1
-
-
-def entries_of(table: Buffer) -> array[int]:
-    """The big-endian 64-bit numbers of a table."""
-    entries = array("Q", bytes(table))
-    if sys.byteorder == "little":
-        entries.byteswap()
-    return entries
 
 
 def table_offset(entry: int, header: Header) -> int:
@@ -39,22 +24,18 @@ def table_offset(entry: int, header: Header) -> int:
     return offset
 
 
-def mapped(table: Buffer, guest: int, header: Header) -> Iterator[Run | Extent]:
+def mapped(table: Buffer, guest: int, header: Header) -> Iterator[Item]:
     """What the L2 table for the part of the disk at `guest` says: data as runs of the file, the rest as zero extents.
 
     They cover that part of the disk exactly once. Raises Permanent for entries that make no sense.
     """
     clusters = min(header.l2_entries, -(-(header.virtual_bytes - guest) // header.cluster_bytes))
-    numbers = entries_of(memoryview(table)[: clusters * (16 if header.extended_l2 else 8)])
+    numbers = entries_of(memoryview(table)[: clusters * (16 if header.extended_l2 else 8)], "Q", "big")
     found = _with_subclusters(numbers, guest, header) if header.extended_l2 else _clusters(numbers, guest, header)
-    return _joined(found, header.virtual_bytes)
+    return joined(found, header.virtual_bytes)
 
 
-_Found = tuple[int, int, int, str]
-"""Offset in the file (-1: zeros), length, offset on the disk, kind."""
-
-
-def _clusters(entries: array[int], guest: int, header: Header) -> Iterator[_Found]:
+def _clusters(entries: array[int], guest: int, header: Header) -> Iterator[Found]:
     length = header.cluster_bytes
     unaligned = length - 1
     plain_zero = header.version == 2
@@ -65,9 +46,9 @@ def _clusters(entries: array[int], guest: int, header: Header) -> Iterator[_Foun
         elif entry & ALL_ZERO:
             if plain_zero:
                 raise corrupt(f"a zero cluster at {guest} in an image of version 2")
-            yield -1, length, guest, DATA
+            yield NOTHING, length, guest, DATA
         elif not offset:
-            yield -1, length, guest, DATA
+            yield NOTHING, length, guest, DATA
         elif offset & unaligned:
             raise corrupt(f"the data of the cluster at {guest} lies at {offset}, not at the beginning of a cluster")
         else:
@@ -75,7 +56,7 @@ def _clusters(entries: array[int], guest: int, header: Header) -> Iterator[_Foun
         guest += length
 
 
-def _with_subclusters(words: array[int], guest: int, header: Header) -> Iterator[_Found]:
+def _with_subclusters(words: array[int], guest: int, header: Header) -> Iterator[Found]:
     length = header.cluster_bytes
     part = length // SUBCLUSTERS
     for entry, bitmap in zip(words[::2], words[1::2], strict=True):
@@ -88,49 +69,19 @@ def _with_subclusters(words: array[int], guest: int, header: Header) -> Iterator
         elif allocated & zero or offset % length or (allocated and not offset):
             raise corrupt(f"the subclusters of the cluster at {guest} contradict each other")
         elif not allocated:
-            yield -1, length, guest, DATA
+            yield NOTHING, length, guest, DATA
         elif allocated == ALL_SUBCLUSTERS:
             yield offset, length, guest, DATA
         else:
             for index in range(SUBCLUSTERS):
                 at = index * part
-                yield offset + at if allocated >> index & 1 else -1, part, guest + at, DATA
+                yield offset + at if allocated >> index & 1 else NOTHING, part, guest + at, DATA
         guest += length
 
 
-def _packed(entry: int, guest: int, header: Header) -> _Found:
+def _packed(entry: int, guest: int, header: Header) -> Found:
     """A compressed cluster lies anywhere in the file; its length is counted in sectors that it touches."""
     bits = 62 - (header.cluster_bits - 8)
     offset = entry & (1 << bits) - 1
     sectors = (entry & COMPRESSED - 1) >> bits
     return offset, (sectors + 1) * SECTOR_BYTES - offset % SECTOR_BYTES, guest, PACKED
-
-
-def _joined(found: Iterator[_Found], virtual_bytes: int) -> Iterator[Run | Extent]:
-    start, length, place = -1, 0, 0
-    for offset, more, guest, kind in found:
-        if guest >= virtual_bytes:
-            break
-        if kind is PACKED:
-            if length:
-                yield _piece(start, length, place, virtual_bytes)
-            length = 0
-            yield Run(offset, more, PACKED, guest, whole=True)
-        elif length and (offset == start + length if start >= 0 else offset < 0):
-            length += more
-        else:
-            if length:
-                yield _piece(start, length, place, virtual_bytes)
-            start, length, place = offset, more, guest
-    if length:
-        yield _piece(start, length, place, virtual_bytes)
-
-
-def _piece(start: int, length: int, place: int, virtual_bytes: int) -> Run | Extent:
-    """The last cluster or subcluster may reach behind the end of the disk."""
-    length = min(length, virtual_bytes - place)
-    return Extent(place, length, None) if start < 0 else Run(start, length, DATA, place)
-
-
-def corrupt(what: str) -> Permanent:
-    return Permanent(f"the image is corrupt: {what}", "Check the file with qemu-img check.")

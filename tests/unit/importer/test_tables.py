@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from importer_image.format.qcow2.header import Header
 from importer_image.format.qcow2.tables import mapped
 from tests import images
 from tests.images import KIB, MIB, disk, qemu_img
+from tests.unit.importer.sliced import Sliced, contents
 
 CLUSTER = 64 * KIB
 COMPRESSED = 1 << 62
@@ -88,41 +89,6 @@ def test_neighbours_are_joined(entries: list[int], found: list[Run | Extent]) ->
     assert list(mapped(table, 0, header(extended=False, virtual_bytes=len(entries) * CLUSTER))) == found
 
 
-class Sliced:
-    """The bytes of a file in slices of the given sizes."""
-
-    name = "image"
-
-    def __init__(self, content: bytes, sizes: Sequence[int], ranged: bool) -> None:
-        self.size_bytes = len(content)
-        self.ranged = ranged
-        self._content = memoryview(content)
-        self._sizes = sizes
-
-    def peek(self, length: int) -> bytes:
-        return bytes(self._content[:length])
-
-    def stream(self) -> Iterator[memoryview]:
-        for _, view in self.read_ranges([(0, self.size_bytes)]):
-            yield view
-
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, memoryview]]:
-        """Each view is worthless as soon as the next is asked for, as buffers are that are filled again."""
-        number = 0
-        for offset, length in ranges:
-            end = offset + length
-            while offset < end:
-                step = min(self._sizes[number % len(self._sizes)], end - offset)
-                buffer = bytearray(self._content[offset : offset + step])
-                yield offset, memoryview(buffer)
-                buffer[:] = b"\xee" * len(buffer)
-                offset += step
-                number += 1
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
 MAKE = {
     "written by a guest": lambda raw, path: images.lived_in(path, 7),
     "subclusters": lambda raw, path: images.lived_in(path, 8, "extended_l2=on", "cluster_size=16k"),
@@ -150,11 +116,4 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 )
 def test_however_it_is_cut(pair: tuple[bytes, bytes], sizes: list[int], ranged: bool) -> None:
     content, expected = pair
-    image = Qcow2(Sliced(content, sizes, ranged), content[:4096])
-    found = bytearray(b"\xcc" * len(expected))
-    covered = 0
-    for offset, length, piece in image.extents():
-        found[offset : offset + length] = bytes(length) if piece is None else bytes(piece)
-        covered += length
-    assert covered == len(expected)
-    assert found == expected
+    assert contents(Qcow2(Sliced(content, sizes, ranged), content[:4096])) == expected

@@ -1,0 +1,51 @@
+"""A compressed cluster, decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from importer_image.extent import Extent
+from importer_image.format.mapped import corrupt
+from importer_image.format.qcow2.header import Header
+from importer_image.format.unpack import Decode
+
+ZSTD_WINDOW_LOG_LIMIT = 23
+"""A frame that asks for more than 8 MiB of history is made to do harm: no cluster has more than 2 MiB."""
+
+
+def cluster_decoder(header: Header) -> Decode:
+    inflate = INFLATE[header.compression](header.cluster_bytes)
+
+    def decode(place: int, data: bytes) -> Extent:
+        try:
+            cluster = inflate(data)
+        except Exception as error:  # zlib.error, ZstdError, isal's own: three libraries, no common base
+            raise corrupt(f"the compressed cluster at {place} cannot be decoded ({error})") from error
+        if len(cluster) != header.cluster_bytes:
+            raise corrupt(f"the compressed cluster at {place} holds {len(cluster)} bytes")
+        length = min(len(cluster), header.virtual_bytes - place)
+        return Extent(place, length, memoryview(cluster)[:length])
+
+    return decode
+
+
+def _zlib(cluster_bytes: int) -> Callable[[bytes], bytes]:
+    """ISA-L inflates twice as fast as zlib (measured: 640 against 300 MB/s and core on 64 KiB clusters)."""
+    from isal import isal_zlib
+
+    def inflate(data: bytes) -> bytes:
+        return isal_zlib.decompressobj(wbits=-15).decompress(data, cluster_bytes)
+
+    return inflate
+
+
+def _zstd(cluster_bytes: int) -> Callable[[bytes], bytes]:
+    from importer_image.format.zstd import limited_decompressor
+
+    def inflate(data: bytes) -> bytes:
+        return limited_decompressor(ZSTD_WINDOW_LOG_LIMIT).decompress(data, cluster_bytes)
+
+    return inflate
+
+
+INFLATE: dict[str, Callable[[int], Callable[[bytes], bytes]]] = {"zlib": _zlib, "zstd": _zstd}
