@@ -54,6 +54,10 @@ def _zst() -> Member:
 
 
 def _xz() -> Member:
+    from importer_image.format.liblzma import AVAILABLE, ParallelDecompressor
+
+    if AVAILABLE:
+        return ParallelDecompressor(XZ_MEMORY_LIMIT_BYTES)
     from lzma import FORMAT_XZ, LZMADecompressor
 
     return LZMADecompressor(FORMAT_XZ, XZ_MEMORY_LIMIT_BYTES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from importer_image.extent import Buffer, Extent
@@ -58,4 +58,24 @@ class Unpacker:
             self._batch = []
 
     def _unpack(self, batch: list[tuple[int, bytes]]) -> list[Extent]:
-        return [self._decode(place, data) for place, data in batch]
+        return list(joined(self._decode(place, data) for place, data in batch))
+
+
+def joined(extents: Iterable[Extent]) -> Iterator[Extent]:
+    """Neighbours become one: whoever takes them has far less to do, and copying is nothing beside decoding.
+
+    Measured on 5800 clusters of 64 KiB: FIGURE.
+    """
+    parts: list[Buffer] = []
+    start = end = 0
+    for offset, length, data in extents:
+        assert data is not None
+        if parts and offset != end:
+            yield Extent(start, end - start, parts[0] if len(parts) == 1 else b"".join(parts))
+            parts = []
+        if not parts:
+            start = offset
+        parts.append(data)
+        end = offset + length
+    if parts:
+        yield Extent(start, end - start, parts[0] if len(parts) == 1 else b"".join(parts))

@@ -17,8 +17,8 @@ from importer_image.target import kernel
 WINDOW_BYTES = 16 << 20
 ZERO_GRAIN_BYTES = 64 << 10
 """Zeros are looked for in pieces of this size: smaller holes cost more in fragments than they save."""
-_ZERO_GRAIN = bytes(ZERO_GRAIN_BYTES)
-_SAMPLE_BYTES = 64
+_ZERO_GRAIN = bytearray(ZERO_GRAIN_BYTES)
+"""A bytearray, because that is what compares itself with any buffer by one memcmp; bytes and views do not."""
 _NOTHING = (0, 0)
 
 
@@ -110,8 +110,6 @@ def split_zeros(offset: int, data: Buffer) -> Iterator[tuple[int, memoryview, bo
 
 
 def all_zero(view: memoryview) -> bool:
-    """Of at most one grain. 22 GB/s on zeros; data is mostly told by its first bytes (== of views runs at 0.6 GB/s)."""
-    if any(view[:_SAMPLE_BYTES]):
-        return False
+    """Of at most one grain. Nothing is copied, and data is told by its first bytes that are none."""
     length = len(view)
-    return view.tobytes() == (_ZERO_GRAIN if length == ZERO_GRAIN_BYTES else _ZERO_GRAIN[:length])
+    return (_ZERO_GRAIN if length == ZERO_GRAIN_BYTES else _ZERO_GRAIN[:length]) == view

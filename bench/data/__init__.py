@@ -1,0 +1,1 @@
+"""How fast an import is, against the plain tools and against what this machine could do at best: `make bench`."""
