@@ -19,7 +19,7 @@ from devcluster.shell import run
 
 BUILD = SOURCE / "build"
 MODULES = {BUILD: ("tool", "./pause"), BUILD / "csi-sanity": ("tool",)}
-PEERS = ("versitygw",)
+PEERS = {"versitygw": "tool", "vcsim": "./vcsim"}
 """Servers that only tests need, each a module of its own: they are built when a test asks for them."""
 KUBERNETES_VERSION = "v1.36.3"
 VERSION_PACKAGE = "k8s.io/component-base/version"
@@ -81,12 +81,13 @@ def ensure() -> Path:
 def peer(name: str) -> Path:
     """One of PEERS, built now if it is not yet."""
     module = BUILD / name
-    digest = hashlib.sha256((module / "go.mod").read_bytes() + (module / "go.sum").read_bytes()).hexdigest()[:16]
+    sources = [module / "go.mod", module / "go.sum", *sorted(module.glob("*/*.go"))]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     home = CACHE / f"{name}-{digest}"
     if not home.exists():
         partial = home.with_suffix(".partial")
         partial.mkdir(parents=True, exist_ok=True)
-        build(toolchain.ensure(module / "go.mod"), module, ("tool",), partial)
+        build(toolchain.ensure(module / "go.mod"), module, (PEERS[name],), partial)
         partial.rename(home)
     return home / name
 

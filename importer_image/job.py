@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 MESSAGE_LIMIT_BYTES = 4096
 IMPORT_COMPLETE = "Import Complete"
+LIBRARY_DIR = "/opt/vmware-vix-disklib-distrib"
 
 
-Kind = Literal["http", "s3", "gcs", "registry", "imageio", "stdin", "blank"]
+Kind = Literal["http", "s3", "gcs", "registry", "imageio", "vddk", "stdin", "blank"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,16 @@ class Source:
     """`<algorithm>:<hex digest>` over the bytes as downloaded, several separated by blanks; empty for none."""
     disk_id: str = ""
     """Which disk of an oVirt engine."""
+    uuid: str = ""
+    """Which machine of a vSphere: its instance UUID, or that of its BIOS."""
+    backing_file: str = ""
+    """Which disk of that machine: `[datastore] machine/machine.vmdk`."""
+    thumbprint: str = ""
+    """SHA-1 of the certificate of the vSphere, for the VMware library, which verifies it by that."""
+    library_dir: str = LIBRARY_DIR
+    """Where the VMware library is mounted."""
+    extra_args_dir: str = ""
+    """Directory with a file vddk-config-file: settings for the VMware library."""
     current_checkpoint: str = ""
     """The snapshot to import, for machines that run on while their disks are copied (spec 2.7); empty: the disk."""
     previous_checkpoint: str = ""
@@ -117,6 +128,8 @@ class Report:
     scratch_space_required: bool = False
     preallocation_applied: bool = False
     labels: dict[str, str] = field(default_factory=dict)
+    vddk_info: dict[str, str] = field(default_factory=dict)
+    """Version of the VMware library, and Host that gave the data."""
     error: ErrorKind = ""
     hint: str = ""
     """What the user could do about the error."""

@@ -18,7 +18,7 @@ from importer_image.format.blank import Blank
 from importer_image.job import IMPORT_COMPLETE, ErrorKind, Job, Report
 from importer_image.log import log
 from importer_image.progress import Progress
-from importer_image.source import Disk, Source, about
+from importer_image.source import About, Disk, Source, about
 from importer_image.source.open import connecting, open_source
 from importer_image.target import Target, open_target
 
@@ -69,15 +69,16 @@ def transfer(job: Job, progress: Progress, environment: Mapping[str, str]) -> Re
             format=opened.image.name,
             virtual_size_bytes=size_bytes,
             preallocation_applied=target.preallocated,
-            labels=dict(opened.labels),
+            labels=dict(opened.about.labels),
+            vddk_info=dict(opened.about.vddk_info),
         )
 
 
 @dataclass(frozen=True)
 class Opened:
     image: Image
-    labels: Mapping[str, str]
-    """What the source has for the claim."""
+    about: About
+    """What else the source has to say."""
     identity: Identity
     """By what a later attempt knows that it has the same to do; empty where it has to start again anyway."""
 
@@ -86,7 +87,7 @@ class Opened:
 def opened_image(job: Job, target: Target, progress: Progress, environment: Mapping[str, str]) -> Iterator[Opened]:
     if job.source.kind == "blank":
         device = job.target.volume_mode == "Block"
-        yield Opened(Blank(target.available_bytes if job.target.preallocate and device else 0), {}, {})
+        yield Opened(Blank(target.available_bytes if job.target.preallocate and device else 0), About(), {})
         return
     with opened_source(job, progress, environment) as outer:
         with progress.stage("inspect"), told_as("Unable to process data"):
@@ -94,7 +95,7 @@ def opened_image(job: Job, target: Target, progress: Progress, environment: Mapp
         with closing(source):
             found = about(outer)
             resumable = not isinstance(source, Disk) and source.ranged and isinstance(image, Resumable)
-            yield Opened(image, found.labels, identity_of(job, image, found.identity) if resumable else {})
+            yield Opened(image, found, identity_of(job, image, found.identity) if resumable else {})
 
 
 def identity_of(job: Job, image: Image, source: str) -> Identity:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from importer_image.display import shown, size
-from importer_image.job import Job, Kind, Report, Source, Target
+from importer_image.job import LIBRARY_DIR, Job, Kind, Report, Source, Target
 from importer_image.pipeline import run
 from importer_image.progress import Progress
 
@@ -24,7 +24,8 @@ DESCRIPTION = (
 SOURCES = (
     "http:// or https:// (user:password@ for basic auth); s3://BUCKET/KEY or s3+https://ENDPOINT/BUCKET/KEY; "
     "gs://BUCKET/OBJECT; docker://REGISTRY/IMAGE:TAG or oci-archive:/PATH for the disk in a container image; "
-    "imageio+https://HOST/ovirt-engine/api for a disk of oVirt; or - for standard input"
+    "imageio+https://HOST/ovirt-engine/api for a disk of oVirt; vddk+https://HOST/sdk for a disk of VMware; or - for "
+    "standard input"
 )
 JOURNAL = "where to write down how far an import onto a device is, to go on from there; for a file it is beside it"
 SECRET = (
@@ -39,7 +40,7 @@ KIND_OF_SCHEME: dict[str, Kind] = {
     "docker": "registry",
     "oci-archive": "registry",
 }
-KINDS: dict[str, Kind] = {kind: kind for kind in ("http", "s3", "gcs", "imageio")}
+KINDS: dict[str, Kind] = {kind: kind for kind in ("http", "s3", "gcs", "imageio", "vddk")}
 SUFFIXES = {
     "": 1,
     **{unit: 1000**power for power, unit in enumerate("kMGTPE", 1)},
@@ -80,6 +81,12 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--secret", default="", metavar="DIR", help=SECRET)
     found.add_argument("--disk-id", default="", metavar="ID", help="which disk of oVirt")
+    found.add_argument("--uuid", default="", help="which machine of VMware")
+    found.add_argument("--backing-file", default="", metavar="FILE", help="which disk of it: `[datastore] vm/vm.vmdk`")
+    found.add_argument("--thumbprint", default="", metavar="SHA1", help="of the certificate of vCenter or ESXi")
+    found.add_argument(
+        "--vddk", default=LIBRARY_DIR, metavar="DIR", help=f"where VMware's library is (default: {LIBRARY_DIR})"
+    )
     found.add_argument("--checkpoint", default="", metavar="ID", help="import this snapshot of the disk")
     found.add_argument(
         "--previous-checkpoint", default="", metavar="ID", help="TARGET holds this one: write only what changed since"
@@ -107,6 +114,10 @@ def job_of(options: argparse.Namespace) -> Job:
         platform_architecture=options.architecture,
         checksum=" ".join(options.checksum),
         disk_id=options.disk_id,
+        uuid=options.uuid,
+        backing_file=options.backing_file,
+        thumbprint=options.thumbprint,
+        library_dir=options.vddk,
         current_checkpoint=options.checkpoint,
         previous_checkpoint=options.previous_checkpoint,
     )

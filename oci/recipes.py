@@ -65,7 +65,9 @@ OPERATOR = Recipe(
     "cdi-operator", "cdi_operator/Containerfile", (*SHARED, *CONTRACT, "requirements/operator.txt", "cdi_operator")
 )
 IMPORTER = Recipe(
-    "cdi-importer", "importer_image/Containerfile", (*SHARED, "requirements/importer.txt", "importer_image")
+    "cdi-importer",
+    "importer_image/Containerfile",
+    (*SHARED, "oci/nbdkit.sh", "requirements/importer.txt", "importer_image"),
 )
 TESTSERVER = Recipe("cdi-testserver", "demo/testserver/Containerfile", ("demo/testserver/nginx.conf",), shipped=False)
 

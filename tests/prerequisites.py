@@ -10,6 +10,7 @@ from pathlib import Path
 
 from devcluster import binaries
 from devcluster.prerequisites import install_packages
+from tests.transfer.vmware import built
 
 # Program, and the package of Debian 12 and 13 that has it.
 PROGRAMS = {
@@ -17,9 +18,12 @@ PROGRAMS = {
     "docker-registry": "docker-registry",
     "gcc": "gcc",
     "gzip": "gzip",
+    "make": "make",
     "mke2fs": "e2fsprogs",
+    "nbdkit": "nbdkit",
     "nginx": "nginx-light",
     "openssl": "openssl",
+    "pkg-config": "pkgconf",
     "qemu-img": "qemu-utils",
     "qemu-io": "qemu-utils",
     "qemu-nbd": "qemu-utils",
@@ -48,6 +52,7 @@ def ensure_peers() -> None:
     """Build the servers that no package has. Raises DevclusterError where that is not possible."""
     for name in binaries.PEERS:
         binaries.peer(name)
+    built.nbdkit()
 
 
 @contextmanager

@@ -83,6 +83,8 @@ class About:
     identity: str = ""
     """Another source with the same one surely has the same bytes, also days later. Holds no secrets; empty where there
     is nothing to recognise it by."""
+    vddk_info: Mapping[str, str] = field(default_factory=dict)
+    """Of the VMware library, for the report. It is complete when everything has been read, not before."""
 
 
 def about(source: Source | Disk) -> About:

@@ -51,5 +51,9 @@ def open_source(
             from importer_image.source.registry.image import open_registry
 
             return open_registry(source, connections, environment, on_bytes)
+        case "vddk":
+            from importer_image.source.vddk.disk import open_vddk
+
+            return open_vddk(source, on_bytes)
         case _:
             raise Permanent(f"Unknown data source: {source.kind}")
