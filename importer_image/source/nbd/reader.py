@@ -3,6 +3,9 @@
 One thread asks and another receives, so that neither keeps the other waiting: whoever waits for room on the belt is not
 the one who fills it. More connections would not do: behind each of them the VMware library opens the disk once more,
 and an ESXi host has few such sessions for all its machines.
+
+Measured through nbdkit's vddk plugin with 2 ms a read, as over a network, on 2 busy cores: one request at a time
+0.23 GB/s (all that nbdkit's retry filter allows), 2 0.39, 4 0.68, 8 0.79, 16 no more; 0.5 s of processor a gigabyte.
 """
 
 from __future__ import annotations

@@ -52,12 +52,15 @@ class Nbdkit:
         self._password = password
         self._running: Running | None = None
         self._connection: Connection | None = None
+        self._closed = False
 
     def connect(self) -> Connection:
         """To one that runs; the disk is opened by that. Raises ImportFailure."""
         running = self._running
         if running is None or running.ended:
-            self.close()
+            self._end()
+            if self._closed:
+                raise Permanent("nbdkit has been ended")
             running = self._running = self._start()
         deadline = time.monotonic() + START_S
         while not running.ready:
@@ -81,6 +84,11 @@ class Nbdkit:
             raise
 
     def close(self) -> None:
+        """For good."""
+        self._closed = True
+        self._end()
+
+    def _end(self) -> None:
         """When it has ended, all that it said has been heard. It does not end as long as somebody is connected."""
         if self._connection:
             self._connection.abort()
@@ -97,7 +105,10 @@ class Nbdkit:
         running.directory.cleanup()
 
     def _start(self) -> Running:
-        directory = tempfile.TemporaryDirectory(prefix="nbdkit-")
+        try:
+            directory = tempfile.TemporaryDirectory(prefix="nbdkit-")
+        except OSError as error:
+            raise Permanent(f"no place for the socket of nbdkit: {error}", "Mount an emptyDir at /tmp.") from error
         try:
             child = spawned(self._opening, self._password, directory.name)
         except FileNotFoundError as error:

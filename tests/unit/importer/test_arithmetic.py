@@ -205,6 +205,7 @@ def test_no_byte_count(text: str) -> None:
         ("docker://quay.io/a/b:1", "registry", "docker://quay.io/a/b:1"),
         ("oci-archive:/path/to/it.tar", "registry", "oci-archive:/path/to/it.tar"),
         ("imageio+https://host/api", "imageio", "https://host/api"),
+        ("vddk+https://host/sdk", "vddk", "https://host/sdk"),
         ("-", "stdin", ""),
     ],
 )

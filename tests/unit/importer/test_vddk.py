@@ -8,11 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from importer_image.job import Source
 from importer_image.source.nbd.protocol import Run
 from importer_image.source.vddk.command import Opening, command
 from importer_image.source.vddk.debug_log import DebugLog
 from importer_image.source.vddk.disk import allocated, clipped, with_zeros
 from importer_image.source.vddk.inventory import DiskFile, disk_with_file, disk_with_key, is_change_id, snapshots
+from importer_image.terminal import job_of, parser
 
 OPENING = Opening("vcenter.example", "me", "A1:B2", "vm-7", "[ds] vm/vm.vmdk")
 
@@ -94,6 +96,21 @@ def test_the_last_errors_are_kept_each_once():
     for number in (1, 1, 2, 3, 3, 4):
         log.heard(f"nbdkit: error: {number}")
     assert log.errors == "2; 3; 4"
+
+
+def test_at_a_terminal():
+    line = "vddk+https://me:secret@vcenter/sdk disk.img --uuid 52-26 --thumbprint A1:B2 --vddk /vddk --checkpoint s2"
+    options = parser().parse_args([*line.split(), "--previous-checkpoint", "s1", "--backing-file", "[ds] vm/vm.vmdk"])
+    assert job_of(options).source == Source(
+        kind="vddk",
+        url="https://me:secret@vcenter/sdk",
+        uuid="52-26",
+        backing_file="[ds] vm/vm.vmdk",
+        thumbprint="A1:B2",
+        library_dir="/vddk",
+        current_checkpoint="s2",
+        previous_checkpoint="s1",
+    )
 
 
 def device(key, *files, change_id="", size=1 << 20):
