@@ -6,10 +6,10 @@
 #
 #   nbdkit.sh DIRECTORY PREFIX      installs into DIRECTORY what will be found at PREFIX (the same, or / before it)
 #
-# Needs binutils, gcc, libc6-dev, make and pkgconf; the source is that of Debian 13, whatever this machine is.
+# Needs binutils, gcc, libc6-dev, make and pkgconf; the source is that of Debian 13, whatever this machine is, with the
+# newest of its fixes.
 set -eu
 
-version=1.42.3
 directory=$1
 prefix=$2
 work=$(mktemp -d)
@@ -25,9 +25,10 @@ mkdir -p lists/partial
 set -- -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$work/lists" \
     -o APT::Sandbox::User=root
 apt-get update -qq "$@"
-apt-get source -qq --download-only "$@" "nbdkit=$version-1"
-tar -xf "nbdkit_$version.orig.tar.gz"
-cd "nbdkit-$version"
+apt-get source -qq --download-only "$@" nbdkit
+mkdir nbdkit
+tar -xf nbdkit_*.orig.tar.* --strip-components=1 -C nbdkit
+cd nbdkit
 
 ./configure --quiet --prefix="$prefix" --sbindir="$prefix/bin" --disable-static --disable-dependency-tracking \
     --without-gnutls --without-selinux --without-manpages --without-bash-completions --disable-libguestfs-tests \
@@ -46,4 +47,4 @@ strip bin/nbdkit lib/nbdkit/plugins/*.so
 mkdir -p "$directory/bin" "$directory/lib/nbdkit/plugins" "$directory/share/doc/nbdkit"
 cp bin/nbdkit "$directory/bin/"
 cp lib/nbdkit/plugins/*.so "$directory/lib/nbdkit/plugins/"
-cp "$work/nbdkit-$version/LICENSE" "$directory/share/doc/nbdkit/copyright"
+cp "$work/nbdkit/LICENSE" "$directory/share/doc/nbdkit/copyright"

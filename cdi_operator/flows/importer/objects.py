@@ -22,6 +22,9 @@ DATA_DEVICE = "/dev/cdi-block-volume"
 CERT_DIR = "/certs"
 SECRET_DIR = "/secret"
 HEADERS_DIR = "/extraheaders"
+JOURNAL_DIR = "/journal"
+JOURNAL_LIMIT = "16Mi"
+"""A journal has at most 4 MiB, and is there twice while it is replaced."""
 METRICS_PORT = 8443
 QEMU_USER = 107
 
@@ -112,8 +115,9 @@ def placement(state: State) -> dict[str, Any]:
 def container(state: State, settings: Settings) -> dict[str, Any]:
     claim = state.claim
     mounts = [{"name": name, "mountPath": path, "readOnly": True} for name, path, _ in extra_volumes(claim)]
+    journal = {"name": "cdi-journal-vol", "mountPath": JOURNAL_DIR}
     data = (
-        {"volumeDevices": [{"name": "cdi-data-vol", "devicePath": DATA_DEVICE}], "volumeMounts": mounts}
+        {"volumeDevices": [{"name": "cdi-data-vol", "devicePath": DATA_DEVICE}], "volumeMounts": [journal, *mounts]}
         if claim.block
         else {"volumeMounts": [{"name": "cdi-data-vol", "mountPath": DATA_DIR}, *mounts]}
     )
@@ -153,6 +157,7 @@ def job(state: State) -> Job:
             size_bytes=claim.requested_bytes,
             overhead=NO_OVERHEAD if claim.block else state.defaults.overhead(claim.storage_class),
             preallocate=note(names.PREALLOCATION_REQUESTED) == "true",
+            journal_dir=JOURNAL_DIR if claim.block else "",
         ),
         owner_uid=state.owner_uid,
         metrics_port=METRICS_PORT,
@@ -160,8 +165,11 @@ def job(state: State) -> Job:
 
 
 def volumes(claim: Claim) -> list[dict[str, Any]]:
+    """A device has no place for notes: those from which a restarted container goes on are kept in the pod."""
     data = {"name": "cdi-data-vol", "persistentVolumeClaim": {"claimName": claim.name}}
-    return [data, *({"name": name, **source} for name, _, source in extra_volumes(claim))]
+    journal = {"name": "cdi-journal-vol", "emptyDir": {"sizeLimit": JOURNAL_LIMIT}}
+    extra = ({"name": name, **source} for name, _, source in extra_volumes(claim))
+    return [data, *([journal] if claim.block else []), *extra]
 
 
 def extra_volumes(claim: Claim) -> list[tuple[str, str, dict[str, Any]]]:

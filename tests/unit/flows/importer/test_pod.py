@@ -210,9 +210,12 @@ def test_labels_are_those_of_the_claim_that_the_user_made():
 
 
 def test_block_volume():
-    (container,) = legacy_pod(spec={"volumeMode": "Block"})["spec"]["containers"]
+    pod = legacy_pod(spec={"volumeMode": "Block"})
+    (container,) = pod["spec"]["containers"]
     assert container["volumeDevices"] == [{"name": "cdi-data-vol", "devicePath": "/dev/cdi-block-volume"}]
-    assert container["volumeMounts"] == []
+    assert container["volumeMounts"] == [{"name": "cdi-journal-vol", "mountPath": "/journal"}]
+    assert pod["spec"]["volumes"][1:] == [{"name": "cdi-journal-vol", "emptyDir": {"sizeLimit": "16Mi"}}]
+    assert job(pod).target.journal_dir == "/journal"
 
 
 @pytest.mark.parametrize(
