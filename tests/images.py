@@ -127,6 +127,10 @@ class Crafted:
     l1_entries: int = 1
     l1_offset: int = 3 << 16
     incompatible: int = 0
+    refcount_offset: int = 1 << 16
+    refcount_clusters: int = 1
+    snapshots: int = 0
+    snapshot_offset: int = 0
     refcount_order: int = 4
     header_length: int = 112
     compression: int = 0
@@ -138,7 +142,7 @@ class Crafted:
     def write(self, path: Path) -> Path:
         image = bytearray(max(self.length, 6 << 16))
         sizes = (512 if self.backing else 0, len(self.backing), self.cluster_bits, self.size, self.encryption)
-        tables = (self.l1_entries, self.l1_offset, 1 << 16, 1, 0, 0)
+        tables = (self.l1_entries, self.l1_offset, *self._tables())
         features = (self.incompatible, 0, 0, self.refcount_order, self.header_length, self.compression)
         head = struct.pack(">4sIQIIQIIQQIIQ", b"QFI\xfb", self.version, *sizes, *tables)
         head += struct.pack(">QQQIIB", *features)
@@ -152,6 +156,9 @@ class Crafted:
             image[offset : offset + len(part)] = part
         path.write_bytes(image[: self.length])
         return path
+
+    def _tables(self) -> tuple[int, int, int, int]:
+        return self.refcount_offset, self.refcount_clusters, self.snapshots, self.snapshot_offset
 
 
 def squeezed(path: Path, *command: str) -> Path:

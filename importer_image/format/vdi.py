@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 MAP = "map"
 SECTOR_BYTES = 512
 BLOCK_BYTES = 1 << 20
-MOST_BLOCKS = 0x3FFF_FFFF
-"""1 PiB."""
+MOST_BLOCKS = ((1 << 31) - SECTOR_BYTES) // 4
+"""512 TiB: QEMU lets the map have 2 GiB."""
 DISCARDED = 0xFFFF_FFFE
 """From here on a number stands for zeros: a block that was discarded, or that never was."""
 VERSION = 1 << 16 | 1

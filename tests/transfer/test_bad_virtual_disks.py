@@ -21,6 +21,7 @@ LOG = b"the log's own id"
 UNKNOWN = "be5a0000-0000-0000-0000-000000000001"
 LOCATOR_ID = "a8d35f2d-b30b-454d-abf7-d3d84834ab0c"
 PARAMETERS_ID, SIZE_ID = "caa16737-fa36-4d43-b3b6-33f0aa44e76b", "2fa54224-cd1b-4876-b211-5dbed83bf4b8"
+DISK_ID = "beca12ab-b2e6-4523-93ef-c309e000c746"
 BAT, METADATA = (BAT_ID, 2 * MIB, MIB, 1), (METADATA_ID, 3 * MIB, MIB, 1)
 PIB = 1 << 50
 
@@ -39,10 +40,11 @@ VDI = {
     "data within a sector": (Vdi(data_offset=1025), "does not begin with a sector"),
     "too few blocks": (Vdi(blocks=3), "its 3 blocks do not hold the 4194304 bytes of the disk"),
     "16 EiB": (Vdi(size=(1 << 64) - 1), "do not hold the 18446744073709551615 bytes of the disk"),
-    "too many blocks": (Vdi(blocks=1 << 30, size=1 << 50), "1073741824 blocks are too many"),
-    "1 PiB": (
-        Vdi(blocks=(1 << 30) - 1, size=PIB - MIB),
-        f"virtual image size {PIB - MIB} is larger than the reported available storage",
+    "1 PiB": (Vdi(blocks=1 << 30, size=PIB), "1073741824 blocks are too many"),
+    "too many blocks for a small disk": (Vdi(blocks=1 << 29), "536870912 blocks are too many"),
+    "512 TiB": (
+        Vdi(blocks=(1 << 29) - 128, size=(1 << 49) - 128 * MIB),
+        f"virtual image size {(1 << 49) - 128 * MIB} is larger than the reported available storage",
     ),
     "map behind the end": (Vdi(map_offset=1 << 30), f"{TRUNCATED}1073741824"),
     "block behind the end": (Vdi(map=(9, NONE, NONE, NONE)), f"{TRUNCATED}{1024 + 9 * MIB}"),
@@ -104,6 +106,12 @@ VHDX = {
     ),
     "log of an odd length": (Vhdx(log_id=LOG, log_length=4096), "a log of 4096 bytes at 1048576 is absurd"),
     "log at 0": (Vhdx(log_id=LOG, log_offset=0), "a log of 1048576 bytes at 0 is absurd"),
+    "log within a MiB, with nothing in it": (Vhdx(log_offset=MIB + 1), "a log of 1048576 bytes at 1048577 is absurd"),
+    "log over the metadata": (Vhdx(log_offset=3 * MIB), "two of its log, its metadata and its block allocation table"),
+    "metadata over the allocation table": (
+        Vhdx(regions=((BAT_ID, 2 * MIB, 2 * MIB, 1), METADATA)),
+        "two of its log, its metadata and its block allocation table overlap",
+    ),
     "log behind the end": (Vhdx(log_id=LOG, log_offset=1 << 40), "truncated: it refers to the bytes at 1099511627776"),
     "log of 4 GiB": (
         Vhdx(log_id=LOG, log_offset=1 << 30, log_length=0xFFF00000),
@@ -124,9 +132,11 @@ VHDX = {
         Vhdx(regions=(BAT, (METADATA_ID, 3 * MIB, 512, 1))),
         "metadata of 512 bytes is too little",
     ),
+    "metadata of 0 bytes": (Vhdx(regions=(BAT, (METADATA_ID, 3 * MIB, 0, 1))), "metadata of 0 bytes is too little"),
     "metadata that are none": (Vhdx(signature=b"metadatA"), "there is no metadata where it should be"),
     "no size": (Vhdx(without=SIZE_ID), f"the metadata {SIZE_ID} is missing"),
     "no block size": (Vhdx(without=PARAMETERS_ID), f"the metadata {PARAMETERS_ID} is missing"),
+    "no disk id": (Vhdx(without=DISK_ID), f"the metadata {DISK_ID} is missing"),
     "a size of 4 bytes": (Vhdx(more={SIZE_ID: (6, b"1234")}), f"the metadata {SIZE_ID} is missing"),
     "unknown metadata": (Vhdx(more={UNKNOWN: (4, b"?")}), f"it needs the metadata {UNKNOWN}, which is not known"),
     "differencing": (Vhdx(bits=2), f"{PARENT}(it is a differencing disk)"),
@@ -137,13 +147,14 @@ VHDX = {
     "blocks of 512 MiB": (Vhdx(block_bytes=512 * MIB), "blocks of 536870912 bytes are absurd"),
     "sectors of 0": (Vhdx(sector_bytes=0), "sectors of 0 bytes do not exist"),
     "sectors of 1024": (Vhdx(sector_bytes=1024), "sectors of 1024 bytes do not exist"),
+    "of size 0": (Vhdx(size=0), "invalid vhdx image: its disk has no size"),
     "no whole sectors": (Vhdx(sector_bytes=4096, size=4 * MIB - 512), "is not one of whole sectors"),
     "1 PiB": (Vhdx(size=PIB), f"a virtual size of {PIB} bytes is more than 64 TiB"),
     "64 TiB": (
         Vhdx(
             size=64 << 40,
             block_bytes=256 * MIB,
-            regions=((BAT_ID, 2 * MIB, 4 * MIB, 1), (METADATA_ID, 3 * MIB, MIB, 1)),
+            regions=((BAT_ID, 4 * MIB, 4 * MIB, 1), METADATA),
         ),
         f"virtual image size {64 << 40} is larger than the reported available storage",
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import images
-from tests.images import MIB, disk, identical, qcow2
+from tests.images import MIB, disk, identical, qcow2, qemu_img
 from tests.transfer.imports import imported
 from tests.transfer.webserver import WebServer
 
@@ -27,21 +27,53 @@ def empty(size: str, *options: str) -> Make:
     return lambda raw, path: images.empty_qcow2(path, size, *options)
 
 
+def converted(*flags: str) -> Make:
+    def make(raw: Path, path: Path) -> Path:
+        qemu_img("convert", "-f", "raw", "-O", "qcow2", *flags, raw, path)
+        return path
+
+    return make
+
+
+def amended(option: str) -> Make:
+    def make(raw: Path, path: Path) -> Path:
+        qemu_img("amend", "-f", "qcow2", "-o", option, images.qcow2(raw, path))
+        return path
+
+    return make
+
+
+def with_bitmap(raw: Path, path: Path) -> Path:
+    qemu_img("bitmap", "--add", "-f", "qcow2", images.qcow2(raw, path), "changes")
+    return path
+
+
+def shrunken(raw: Path, path: Path) -> Path:
+    qemu_img("resize", "-q", "--shrink", "-f", "qcow2", images.qcow2(raw, path, "cluster_size=512"), "1M")
+    return path
+
+
 IMAGES: dict[str, Make] = {
     "version 3": written(),
     "version 2": written("compat=0.10"),
-    "clusters of 512": written("cluster_size=512"),
-    "clusters of 4k": written("cluster_size=4k"),
-    "clusters of 2M": written("cluster_size=2M"),
+    **{f"clusters of {1 << bits}": written(f"cluster_size={1 << bits}") for bits in range(9, 22) if bits != 16},
     "version 2, clusters of 1k": written("compat=0.10", "cluster_size=1k"),
     "lazy refcounts": written("lazy_refcounts=on"),
-    "refcounts of 1 bit": written("refcount_bits=1"),
-    "refcounts of 64 bits": written("refcount_bits=64"),
+    **{f"refcounts of {bits} bits": written(f"refcount_bits={bits}") for bits in (1, 2, 4, 8, 32, 64)},
     "extended L2": written("extended_l2=on"),
     "extended L2, clusters of 16k": written("extended_l2=on", "cluster_size=16k"),
     "extended L2, clusters of 2M": written("extended_l2=on", "cluster_size=2M"),
     "metadata preallocated": written("preallocation=metadata"),
     "fully preallocated": written("preallocation=full"),
+    "space preallocated": written("preallocation=falloc"),
+    "extended L2, preallocated": written("extended_l2=on", "preallocation=metadata"),
+    "written in no order": converted("-W", "-m", "16"),
+    "written without holes": converted("-S", "0"),
+    "compressed in no order": converted("-c", "-W"),
+    "made version 2 later": amended("compat=0.10"),
+    "refcounts changed later": amended("refcount_bits=64"),
+    "with bitmaps": with_bitmap,
+    "of a shrunken disk": shrunken,
     "zlib": written(packed=True),
     "zlib, version 2": written("compat=0.10", packed=True),
     "zlib, clusters of 512": written("cluster_size=512", packed=True),
@@ -49,6 +81,7 @@ IMAGES: dict[str, Make] = {
     "zlib, clusters of 2M": written("cluster_size=2M", packed=True),
     "zlib, extended L2": written("extended_l2=on", packed=True),
     "zstd": written("compression_type=zstd", packed=True),
+    "zstd, extended L2": written("compression_type=zstd", "extended_l2=on", packed=True),
     "zstd, clusters of 4k": written("compression_type=zstd", "cluster_size=4k", packed=True),
     "zstd, clusters of 2M": written("compression_type=zstd", "cluster_size=2M", packed=True),
     "lived in": lived_in(1),

@@ -19,6 +19,8 @@ HEADER_BYTES = 112
 """As much as this module reads; the name of a backing file lies within HEAD_BYTES."""
 HEAD_BYTES = 4096
 L1_LIMIT_BYTES = 32 << 20
+REFCOUNT_LIMIT_BYTES = 8 << 20
+MOST_SNAPSHOTS = 65536
 SECTOR_BYTES = 512
 
 CORRUPT, EXTERNAL_DATA, COMPRESSION_TYPE, EXTENDED_L2 = 1 << 1, 1 << 2, 1 << 3, 1 << 4
@@ -65,7 +67,7 @@ def parse(head: bytes, image: str, base: str = "") -> Header:
     """
     if not head.startswith(MAGIC) or len(head) < HEADER_BYTES:
         raise _invalid("it has no header")
-    (_, version, backing_offset, backing_length, cluster_bits, size, encryption, l1_entries, l1_offset, *_) = (
+    (_, version, backing_offset, backing_length, cluster_bits, size, encryption, l1_entries, l1_offset, *tables) = (
         _V2.unpack_from(head)
     )
     if version not in (2, 3):
@@ -98,7 +100,22 @@ def parse(head: bytes, image: str, base: str = "") -> Header:
     size = size // SECTOR_BYTES * SECTOR_BYTES
     extended_l2, compression = bool(features & EXTENDED_L2), COMPRESSIONS[code]
     header = Header(version, cluster_bits, size, l1_offset, 0, extended_l2, compression, is_delta=bool(base))
+    _require_sane(header, *tables)
     return _with_l1(header, l1_entries)
+
+
+def _require_sane(header: Header, refcounts: int, refcount_clusters: int, snapshots: int, snapshot_offset: int) -> None:
+    """Tables that nobody needs who only reads. QEMU opens no image in which they cannot be."""
+    if not refcount_clusters:
+        raise _invalid("it has no reference counts")
+    if refcount_clusters * header.cluster_bytes > REFCOUNT_LIMIT_BYTES:
+        raise _invalid(f"a reference count table of {refcount_clusters} clusters is absurd")
+    if refcounts % header.cluster_bytes or refcounts >= 1 << 63:
+        raise _invalid(f"the reference counts lie at {refcounts}, which is not the beginning of a cluster")
+    if snapshots > MOST_SNAPSHOTS:
+        raise _invalid(f"{snapshots} snapshots are absurd")
+    if snapshot_offset % header.cluster_bytes or snapshot_offset >= 1 << 63:
+        raise _invalid(f"the snapshots lie at {snapshot_offset}, which is not the beginning of a cluster")
 
 
 def _with_l1(header: Header, entries: int) -> Header:

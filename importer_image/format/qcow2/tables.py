@@ -45,14 +45,14 @@ def _clusters(entries: array[int], guest: int, header: Header) -> Iterator[Found
         offset = entry & OFFSET_MASK
         if entry & COMPRESSED:
             yield _packed(entry, guest, header)
+        elif offset & unaligned:
+            raise corrupt(f"the data of the cluster at {guest} lies at {offset}, not at the beginning of a cluster")
         elif entry & ALL_ZERO:
             if plain_zero:
                 raise corrupt(f"a zero cluster at {guest} in an image of version 2")
             yield NOTHING, length, guest, DATA
         elif not offset:
             yield absent, length, guest, DATA
-        elif offset & unaligned:
-            raise corrupt(f"the data of the cluster at {guest} lies at {offset}, not at the beginning of a cluster")
         else:
             yield offset, length, guest, DATA
         guest += length

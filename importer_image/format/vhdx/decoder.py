@@ -106,7 +106,7 @@ class Vhdx:
         for item in joined(self._blocks(part), self._disk.virtual_bytes):
             if isinstance(item, Run):
                 for region in (self._bat, self._metadata):
-                    if item.offset < region.offset + region.length and region.offset < item.offset + item.length:
+                    if region.overlaps(Region(item.offset, item.length)):
                         raise corrupt(f"the data of the block at {item.place} lies at {item.offset}, among its tables")
             yield item
 

@@ -11,7 +11,6 @@ from importer_image.format.safety import no_parent
 from importer_image.format.vhdx.regions import invalid
 
 MIB = 1 << 20
-TABLE_BYTES = 64 << 10
 MOST_BYTES = MIB
 """Of the region: everything we look for lies in its first MiB, which is what all writers make it."""
 MOST_ENTRIES = 2047
@@ -27,6 +26,8 @@ LOGICAL_SECTOR = UUID("8141bf1d-a96f-4709-ba47-f233a8faab5f")
 PHYSICAL_SECTOR = UUID("cda348c7-445d-4471-9cc9-e9885251c556")
 DISK_ID = UUID("beca12ab-b2e6-4523-93ef-c309e000c746")
 PARENT_LOCATOR = UUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c")
+UNUSED = ((PHYSICAL_SECTOR, 4), (DISK_ID, 16))
+"""What every disk has all the same, and its length."""
 KNOWN = (FILE_PARAMETERS, DISK_SIZE, LOGICAL_SECTOR, PHYSICAL_SECTOR, DISK_ID, PARENT_LOCATOR)
 
 _TABLE = struct.Struct("<8s2xH20x")
@@ -55,17 +56,24 @@ class Disk:
 
 
 def parse(region: Buffer, image: str) -> Disk:
-    """`region` is the metadata region, or its first MOST_BYTES. Raises Permanent for what must not be imported."""
+    """`region` is the metadata region, or its first MOST_BYTES, a table at least.
+
+    Raises Permanent for what must not be imported.
+    """
     items = _items(memoryview(region))
     block_bytes, bits = struct.unpack("<II", _item(items, FILE_PARAMETERS, 8))
     (virtual_bytes,) = struct.unpack("<Q", _item(items, DISK_SIZE, 8))
     (sector_bytes,) = struct.unpack("<I", _item(items, LOGICAL_SECTOR, 4))
+    for name, length in UNUSED:
+        _item(items, name, length)
     if bits & HAS_PARENT or PARENT_LOCATOR in items:
         no_parent(image, "(it is a differencing disk)")
     if block_bytes & block_bytes - 1 or not MIB <= block_bytes <= 256 * MIB:
         raise invalid(f"blocks of {block_bytes} bytes are absurd")
     if sector_bytes not in (512, 4096):
         raise invalid(f"sectors of {sector_bytes} bytes do not exist")
+    if not virtual_bytes:
+        raise invalid("its disk has no size")
     if virtual_bytes > MOST_DISK_BYTES:
         raise invalid(f"a virtual size of {virtual_bytes} bytes is more than 64 TiB")
     if virtual_bytes % sector_bytes:
@@ -74,8 +82,6 @@ def parse(region: Buffer, image: str) -> Disk:
 
 
 def _items(region: memoryview) -> dict[UUID, memoryview]:
-    if len(region) < TABLE_BYTES:
-        raise invalid(f"metadata of {len(region)} bytes is too little")
     signature, entries = _TABLE.unpack_from(region)
     if signature != b"metadata" or entries > MOST_ENTRIES:
         raise invalid("there is no metadata where it should be")

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 from typing import NamedTuple
 from uuid import UUID
 
@@ -23,6 +24,8 @@ HEADERS_OFFSET, HEADERS_BYTES = 64 << 10, 192 << 10
 HEADER_BYTES, TABLE_BYTES = 4 << 10, 64 << 10
 MOST_ENTRIES = 2047
 ALIGNMENT_BYTES = 1 << 20
+LEAST_METADATA_BYTES = 64 << 10
+"""Its table. Of a region of no length nothing would ever come that tells the size of the disk."""
 REQUIRED = 1
 BAT = UUID("2dc27766-f623-4200-9d64-115e9bfd4a08")
 METADATA = UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e")
@@ -37,6 +40,9 @@ LOG_SECTOR_BYTES = 4 << 10
 class Region(NamedTuple):
     offset: int
     length: int
+
+    def overlaps(self, other: Region) -> bool:
+        return self.offset < other.offset + other.length and other.offset < self.offset + self.length
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,11 @@ def parse(area: Buffer) -> Regions:
             raise invalid(f"it needs the region {name}, which is not known")
     if BAT not in found or METADATA not in found:
         raise invalid("it has no metadata or no block allocation table")
-    return Regions(log, log_id, found[BAT], found[METADATA])
+    if found[METADATA].length < LEAST_METADATA_BYTES:
+        raise invalid(f"metadata of {found[METADATA].length} bytes is too little")
+    if any(one.overlaps(other) for one, other in combinations((log, found[BAT], found[METADATA]), 2)):
+        raise invalid("two of its log, its metadata and its block allocation table overlap")
+    return Regions(log if any(log_id) else Region(0, 0), log_id, found[BAT], found[METADATA])
 
 
 def in_the_log(part: Buffer, log_id: bytes) -> bool:
@@ -92,9 +102,8 @@ def _log_of(area: Buffer) -> tuple[Region, bytes]:
         raise invalid(f"version {version} is not known")
     if log_version:
         raise invalid(f"version {log_version} of the log is not known")
-    if not any(log_id) or not length:
-        return Region(0, 0), log_id
-    if length % ALIGNMENT_BYTES or offset % ALIGNMENT_BYTES or not offset:
+    in_use = any(log_id) and length
+    if offset % ALIGNMENT_BYTES or not offset or (in_use and length % ALIGNMENT_BYTES):
         raise invalid(f"a log of {length} bytes at {offset} is absurd")
     return Region(offset, length), log_id
 

@@ -198,5 +198,6 @@ class Stream:
         ours = self._header
         if (footer.capacity_sectors, footer.grain_sectors) != (ours.capacity_sectors, ours.grain_sectors):
             raise corrupt("its footer contradicts its header")
-        self._directory_sector = footer.directory_sector
+        if ours.directory_sector == AT_END:
+            self._directory_sector = footer.directory_sector
         self._footed = True
