@@ -19,6 +19,8 @@ from devcluster.shell import run
 
 BUILD = SOURCE / "build"
 MODULES = {BUILD: ("tool", "./pause"), BUILD / "csi-sanity": ("tool",)}
+PEERS = ("versitygw",)
+"""Servers that only tests need, each a module of its own: they are built when a test asks for them."""
 KUBERNETES_VERSION = "v1.36.3"
 VERSION_PACKAGE = "k8s.io/component-base/version"
 LINK_FLAGS = " ".join(
@@ -76,13 +78,26 @@ def ensure() -> Path:
     return home
 
 
+def peer(name: str) -> Path:
+    """One of PEERS, built now if it is not yet."""
+    module = BUILD / name
+    digest = hashlib.sha256((module / "go.mod").read_bytes() + (module / "go.sum").read_bytes()).hexdigest()[:16]
+    home = CACHE / f"{name}-{digest}"
+    if not home.exists():
+        partial = home.with_suffix(".partial")
+        partial.mkdir(parents=True, exist_ok=True)
+        build(toolchain.ensure(module / "go.mod"), module, ("tool",), partial)
+        partial.rename(home)
+    return home / name
+
+
 def build(go: Path, module: Path, targets: tuple[str, ...], output: Path) -> None:
     """Download, compile and link one module's programs into `output`, showing how far it is."""
     zips = sum(1 for line in (module / "go.sum").read_text().splitlines() if "/go.mod h1:" not in line)
     list_packages = [str(go), "list", "-deps", *targets]
     packages = _follow(list_packages, module, Bar("downloading Go modules", zips), counted="go: downloading")
     flags = ["-v", "-trimpath", "-ldflags", LINK_FLAGS, "-o", f"{output}/", *targets]
-    label = "building csi-sanity" if module.name == "csi-sanity" else f"building Kubernetes {KUBERNETES_VERSION}"
+    label = f"building Kubernetes {KUBERNETES_VERSION}" if module == BUILD else f"building {module.name}"
     _follow([str(go), "build", *flags], module, Bar(label, len(packages)), counted="")
 
 

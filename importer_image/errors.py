@@ -20,6 +20,8 @@ class ImportFailure(Exception):
     """Why an import ended. `hint` says what the user could do about it."""
 
     kind: ClassVar[ErrorKind]
+    keeps_data: ClassVar[bool] = False
+    """Whether the next attempt may go on with what this one has transferred."""
 
     def __init__(self, text: str, hint: str = "") -> None:
         super().__init__(text)
@@ -31,6 +33,7 @@ class Transient(ImportFailure):
     """Trying again may help: the network, a busy server, a source that changed while it was read."""
 
     kind = "transient"
+    keeps_data = True
 
 
 class Permanent(ImportFailure):

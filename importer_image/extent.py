@@ -11,6 +11,8 @@ Buffer = memoryview | bytes | bytearray
 class Extent(NamedTuple):
     """`length` bytes of the disk at `offset`. The extents of an image cover the disk exactly once, in any order.
 
+    Those of a delta cover what has changed; the rest of the disk stays as it is. One of no length tells the target that
+    the disk reaches that far.
     `data` may be a view of a buffer that is filled again as soon as the next extent is asked for.
     """
 

@@ -16,7 +16,7 @@ MESSAGE_LIMIT_BYTES = 4096
 IMPORT_COMPLETE = "Import Complete"
 
 
-Kind = Literal["http", "stdin", "blank"]
+Kind = Literal["http", "s3", "gcs", "registry", "imageio", "stdin", "blank"]
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,33 @@ class Source:
     kind: Kind
     url: str = ""
     secret_dir: str = ""
-    """Directory with files accessKeyId and secretKey: user and password of basic auth."""
+    """Directory with files accessKeyId and secretKey: user and password of basic auth, or the keys of s3 (and there
+    maybe sessionToken). For gcs with a file credentials.json: the key of a service account. For a registry also with a
+    file .dockerconfigjson."""
     ca_dirs: tuple[str, ...] = ()
     """Directories in which every file is a bundle of PEM certificates to trust besides the system's."""
     insecure: bool = False
+    """Do not verify certificates. For a registry, which is then one of the insecureRegistries, plain HTTP will do."""
     headers: tuple[str, ...] = ()
     """Extra request headers, each `Name: value`."""
     secret_header_dirs: tuple[str, ...] = ()
     """Directories in which every file holds one more header."""
+    platform_architecture: str = ""
+    """Of the image in a registry, e.g. arm64; empty for that of this machine."""
     checksum: str = ""
     """`<algorithm>:<hex digest>` over the bytes as downloaded, several separated by blanks; empty for none."""
+    disk_id: str = ""
+    """Which disk of an oVirt engine."""
+    current_checkpoint: str = ""
+    """The snapshot to import, for machines that run on while their disks are copied (spec 2.7); empty: the disk."""
+    previous_checkpoint: str = ""
+    """The snapshot that an earlier import has left on the target: only what has changed since then is written."""
+    final_checkpoint: bool = False
+    """Whether no other checkpoint follows. The disk is made in the same way."""
+
+    @property
+    def is_delta(self) -> bool:
+        return bool(self.previous_checkpoint)
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,9 @@ class Target:
     preallocate: bool = False
     file: str = "disk.img"
     """Name of the disk in a filesystem."""
+    journal_dir: str = ""
+    """Block: a directory that outlives the container (an emptyDir), for the journal from which a restarted import goes
+    on. Empty: it starts again. In mode Filesystem the journal lies beside the disk until that is done."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +123,8 @@ class Report:
     format: str = ""
     virtual_size_bytes: int = 0
     source_bytes: int = 0
+    resumed_bytes: int = 0
+    """What earlier attempts had fetched, not in source_bytes."""
     written_bytes: int = 0
     checksum: str = ""
     stage_seconds: dict[str, float] = field(default_factory=dict)

@@ -31,6 +31,8 @@ class Snapshot:
     """Bytes per second over the last seconds."""
     average: float
     """Bytes per second since the first byte."""
+    resumed_bytes: int = 0
+    """What earlier attempts had fetched, not in source_bytes."""
 
     @property
     def percent(self) -> float | None:
@@ -39,7 +41,7 @@ class Snapshot:
             return 100.0
         if self.total_bytes is None:
             return None
-        return min(100.0 * self.source_bytes / self.total_bytes, 99.99) if self.total_bytes else 0.0
+        return min(100.0 * self._had_bytes / self.total_bytes, 99.99) if self.total_bytes else 0.0
 
     @property
     def eta_s(self) -> float | None:
@@ -48,7 +50,11 @@ class Snapshot:
             return 0.0
         if self.total_bytes is None or self.speed <= 0:
             return None
-        return max(self.total_bytes - self.source_bytes, 0) / self.speed
+        return max(self.total_bytes - self._had_bytes, 0) / self.speed
+
+    @property
+    def _had_bytes(self) -> int:
+        return self.resumed_bytes + self.source_bytes
 
 
 DONE = "done"
@@ -57,6 +63,7 @@ DONE = "done"
 class Progress:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.total_bytes: int | None = None
+        self.resumed_bytes = 0
         self.written_bytes = 0
         self.stage_seconds: dict[str, float] = {}
         self._clock = clock
@@ -117,7 +124,16 @@ class Progress:
             elapsed = now - self._started
             recent = (self._source_bytes - before) / (now - then) if now > then else 0.0
         average = self._source_bytes / elapsed if elapsed > 0 else 0.0
-        return Snapshot(self._stage, self._source_bytes, self.total_bytes, self.written_bytes, elapsed, recent, average)
+        return Snapshot(
+            self._stage,
+            self._source_bytes,
+            self.total_bytes,
+            self.written_bytes,
+            elapsed,
+            recent,
+            average,
+            self.resumed_bytes,
+        )
 
     def _forget(self, now: float) -> None:
         while len(self._samples) > 1 and now - self._samples[1][0] >= SPEED_WINDOW_S:

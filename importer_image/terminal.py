@@ -18,12 +18,28 @@ from importer_image.progress import Progress
 EXIT_CODES = "Exit code: 0 done, 1 permanent error, 75 transient error (trying again may help), 2 usage."
 DESCRIPTION = (
     "Fetch a disk image, convert it to raw in one pass and leave it in a file or on a block device. TARGET is "
-    "overwritten. The format is told by content: raw, qcow2, vmdk, each also compressed with gz, xz, zst or bz2."
+    "overwritten. The format is told by content: raw, qcow2, vmdk, vdi, vhd, vhdx, each also compressed with gz, xz, "
+    "zst or bz2."
 )
-SOURCES = "http:// or https:// (user:password@ for basic auth), or - for standard input"
-SECRET = "user and password of the source, in files accessKeyId and secretKey"
-KIND_OF_SCHEME: dict[str, Kind] = {"http": "http", "https": "http"}
-KINDS: dict[str, Kind] = {kind: kind for kind in KIND_OF_SCHEME.values()}
+SOURCES = (
+    "http:// or https:// (user:password@ for basic auth); s3://BUCKET/KEY or s3+https://ENDPOINT/BUCKET/KEY; "
+    "gs://BUCKET/OBJECT; docker://REGISTRY/IMAGE:TAG or oci-archive:/PATH for the disk in a container image; "
+    "imageio+https://HOST/ovirt-engine/api for a disk of oVirt; or - for standard input"
+)
+JOURNAL = "where to write down how far an import onto a device is, to go on from there; for a file it is beside it"
+SECRET = (
+    "user and password (keys) of the source, in files accessKeyId and secretKey; for gs:// in credentials.json, for a "
+    "registry also in .dockerconfigjson"
+)
+KIND_OF_SCHEME: dict[str, Kind] = {
+    "http": "http",
+    "https": "http",
+    "s3": "s3",
+    "gs": "gcs",
+    "docker": "registry",
+    "oci-archive": "registry",
+}
+KINDS: dict[str, Kind] = {kind: kind for kind in ("http", "s3", "gcs", "imageio")}
 SUFFIXES = {
     "": 1,
     **{unit: 1000**power for power, unit in enumerate("kMGTPE", 1)},
@@ -48,7 +64,7 @@ def at_terminal(arguments: Sequence[str]) -> Report:
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser("cdi-importer", description=DESCRIPTION, epilog=EXIT_CODES)
     found.add_argument("source", metavar="SOURCE", type=kind_and_url, help=SOURCES)
-    found.add_argument("target", metavar="TARGET", help="a file, or a block device")
+    found.add_argument("target", metavar="TARGET", help="a file, a block device, or for an archive a directory")
     found.add_argument("--size", type=byte_count, default=0, help="grow the disk to this size, e.g. 10Gi")
     found.add_argument("--content-type", choices=("kubevirt", "archive"), default="kubevirt", help="a disk or a tar")
     found.add_argument(
@@ -63,9 +79,18 @@ def parser() -> argparse.ArgumentParser:
         "--cacert", action="append", default=[], metavar="DIR", help="trust the certificates in these files; repeatable"
     )
     found.add_argument("--secret", default="", metavar="DIR", help=SECRET)
+    found.add_argument("--disk-id", default="", metavar="ID", help="which disk of oVirt")
+    found.add_argument("--checkpoint", default="", metavar="ID", help="import this snapshot of the disk")
+    found.add_argument(
+        "--previous-checkpoint", default="", metavar="ID", help="TARGET holds this one: write only what changed since"
+    )
     found.add_argument("--insecure", action="store_true", help="do not verify the certificate of the server")
+    found.add_argument(
+        "--architecture", default="", help="of the image in a registry, e.g. arm64 (default: this machine's)"
+    )
     found.add_argument("--preallocate", action="store_true", help="allocate all storage of the disk")
     found.add_argument("--connections", type=int, default=4, metavar="N", help="to fetch with (default: 4)")
+    found.add_argument("--journal", default="", metavar="DIR", help=JOURNAL)
     found.add_argument("--json", metavar="REPORT", help="write a report to this file; - for standard output")
     return found
 
@@ -79,7 +104,11 @@ def job_of(options: argparse.Namespace) -> Job:
         ca_dirs=tuple(options.cacert),
         insecure=options.insecure,
         headers=tuple(options.header),
+        platform_architecture=options.architecture,
         checksum=" ".join(options.checksum),
+        disk_id=options.disk_id,
+        current_checkpoint=options.checkpoint,
+        previous_checkpoint=options.previous_checkpoint,
     )
     return Job(source, target_of(options), options.content_type, connections=options.connections)
 
@@ -88,9 +117,9 @@ def kind_and_url(text: str) -> tuple[Kind, str]:
     """The scheme says which kind of source it is, and where it does not, the kind stands before it with a plus."""
     if text == "-":
         return "stdin", ""
-    scheme = text.partition("://")[0].lower()
-    if scheme in KIND_OF_SCHEME:
-        return KIND_OF_SCHEME[scheme], text
+    scheme, colon, _ = text.partition(":")
+    if colon and scheme.lower() in KIND_OF_SCHEME:
+        return KIND_OF_SCHEME[scheme.lower()], text
     kind, plus, url = text.partition("+")
     if plus and kind in KINDS:
         return KINDS[kind], url
@@ -99,8 +128,10 @@ def kind_and_url(text: str) -> tuple[Kind, str]:
 
 def target_of(options: argparse.Namespace) -> Target:
     path: str = options.target
+    if options.content_type == "archive" and not is_block_device(path):
+        return Target(path, "Filesystem", 0)
     if is_block_device(path):
-        return Target(path, "Block", options.size, preallocate=options.preallocate)
+        return Target(path, "Block", options.size, preallocate=options.preallocate, journal_dir=options.journal)
     directory, name = os.path.split(os.path.abspath(path))
     if os.path.isdir(path):
         directory, name = path, "disk.img"
@@ -129,7 +160,9 @@ def summary(report: Report, elapsed_s: float) -> str:
     if report.error:
         return "\n".join(filter(None, [f"cdi-importer: {report.message}", report.hint]))
     stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in report.stage_seconds.items())
+    disk = f" image, disk of {size(report.virtual_size_bytes)}" if report.virtual_size_bytes else ""
+    before = f" after {size(report.resumed_bytes)} of an earlier attempt" if report.resumed_bytes else ""
     return (
-        f"{report.format} image, disk of {size(report.virtual_size_bytes)}: fetched {size(report.source_bytes)}, "
+        f"{report.format}{disk}: fetched {size(report.source_bytes)}{before}, "
         f"wrote {size(report.written_bytes)} in {elapsed_s:.1f} s (seconds by stage: {stages})"
     )

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import shutil
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from devcluster import binaries
 from devcluster.prerequisites import install_packages
 
 # Program, and the package of Debian 12 and 13 that has it.
 PROGRAMS = {
     "bzip2": "bzip2",
+    "docker-registry": "docker-registry",
+    "gcc": "gcc",
     "gzip": "gzip",
     "mke2fs": "e2fsprogs",
     "nginx": "nginx-light",
     "openssl": "openssl",
     "qemu-img": "qemu-utils",
     "qemu-io": "qemu-utils",
+    "qemu-nbd": "qemu-utils",
     "xz": "xz-utils",
     "zstd": "zstd",
 }
+HEADERS = Path(sysconfig.get_path("include")) / "Python.h"
+"""One of the servers to test with is Python's and has to be compiled."""
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 def missing() -> list[str]:
     """Packages to install."""
-    return sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
+    packages = {package for program, package in PROGRAMS.items() if not shutil.which(program)}
+    return sorted(packages if HEADERS.exists() else packages | {"python3-dev"})
 
 
 def ensure() -> None:
@@ -34,6 +42,12 @@ def ensure() -> None:
     if packages := missing():
         with _no_new_services():
             install_packages(packages)
+
+
+def ensure_peers() -> None:
+    """Build the servers that no package has. Raises DevclusterError where that is not possible."""
+    for name in binaries.PEERS:
+        binaries.peer(name)
 
 
 @contextmanager

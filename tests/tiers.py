@@ -69,6 +69,8 @@ def main() -> int:
     options, arguments = parser.parse_known_args()
     try:
         prerequisites.ensure()
+        if "transfer" in options.tiers:
+            prerequisites.ensure_peers()
     except (DevclusterError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -59,14 +59,16 @@ _MARKUP = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")
 _TEXT_CONTROLS = b"\t\n\r\f\x1b"
 
 
+def compression_of(head: bytes) -> Kind | None:
+    """One of COMPRESSED."""
+    return next((kind for kind in COMPRESSED if _begins(head, kind)), None)
+
+
 def recognised(head: bytes, image: str) -> Kind:
-    """One of COMPRESSED, DECODED or RAW; raises Permanent for what is surely not a disk that we can read.
+    """One of DECODED or RAW; raises Permanent for what is surely not a disk that we can read.
 
     `head` is the beginning of the content, HEADER_BYTES or more where there are so many.
     """
-    for kind in COMPRESSED:
-        if _begins(head, kind):
-            return kind
     if head.startswith(DESCRIPTION):
         from importer_image.format.vmdk.descriptor import refuse_alone
 

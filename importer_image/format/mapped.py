@@ -12,8 +12,9 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Buffer, Extent
 from importer_image.format.placement import PARKING_BYTES, Piece, Placement, Run
@@ -40,18 +41,39 @@ is handed out whole, the piece to go on with. None: the image is truncated."""
 
 
 Found = tuple[int, int, int, str]
-"""What a table says of a block: offset in the file (NOTHING: zeros), length, offset on the disk, kind."""
-NOTHING = -1
+"""What a table says of a block: offset in the file, length, offset on the disk, kind."""
+NOTHING, UNCHANGED = -1, -2
+"""Instead of an offset: zeros; and, in a delta, what is on the disk that it is applied to."""
+
+
+class Done(NamedTuple):
+    """What an earlier attempt has done of the disk."""
+
+    covered: Covered = UNTOUCHED
+    block_bytes: int = 1
+    """The unit of the map, of which the disk is a grid: a block that is not done whole comes again whole."""
+
+
+NOT_BEGUN = Done()
 
 
 def nothing_missing(run: Run, part: bytes) -> None:
     """The Tail of a format whose files hold all of their last block."""
 
 
-def read(source: Source, first: Iterable[Item], use: Use, tail: Tail = nothing_missing) -> Iterator[Extent]:
-    """The whole disk, beginning with the runs `first`. Raises Permanent for a file that is too short."""
+def read(
+    source: Source,
+    first: Iterable[Item],
+    use: Use,
+    tail: Tail = nothing_missing,
+    done: Done = NOT_BEGUN,
+) -> Iterator[Extent]:
+    """The whole disk, beginning with the runs `first`. Raises Permanent for a file that is too short.
+
+    What is done need not come again: a pure stream has to bring it all the same.
+    """
     if source.ranged:
-        return _by_range(source, first, use, tail)
+        return _by_range(source, first, lambda piece: remaining(use(piece), done), tail)
     return _by_stream(source, first, use, tail)
 
 
@@ -135,6 +157,36 @@ def _cut_off(placement: Placement, size_bytes: int, tail: Tail) -> Iterator[Piec
         yield piece
 
 
+def remaining(items: Iterable[Item], done: Done) -> Iterable[Item]:
+    """The same without what is done. Tables stay: only their format knows what they map."""
+    return _remaining(items, done) if done.covered else items
+
+
+def _remaining(items: Iterable[Item], done: Done) -> Iterator[Item]:
+    for item in items:
+        if isinstance(item, Extent):
+            if item.data is not None:
+                yield item
+                continue
+            for start, end in done.covered.gaps(item.offset, item.offset + item.length):
+                yield Extent(start, end - start, None)
+        elif item.kind == DATA:
+            for start, end in _blocks_of(item, done):
+                yield item._replace(offset=item.offset + start - item.place, length=end - start, place=start)
+        elif item.kind != PACKED or not done.covered.holds(item.place, item.place + done.block_bytes):
+            yield item
+
+
+def _blocks_of(run: Run, done: Done) -> list[tuple[int, int]]:
+    """The parts of the run whose blocks are not done."""
+    after = run.place + run.length
+    left = Covered()
+    for start, end in done.covered.gaps(run.place, after):
+        first, last = start // done.block_bytes, -(-end // done.block_bytes)
+        left.add(max(first * done.block_bytes, run.place), min(last * done.block_bytes, after))
+    return left.intervals
+
+
 def in_parts(offset: int, entries: int, entry_bytes: int, kind: str) -> Iterator[Run]:
     """A table as runs of RUNS_AT_ONCE entries, each with the number of its first, however large it claims to be."""
     for first in range(0, entries, RUNS_AT_ONCE):
@@ -160,23 +212,24 @@ def joined(found: Iterable[Found], virtual_bytes: int) -> Iterator[Item]:
         if guest >= virtual_bytes:
             break
         if kind is PACKED:
-            if length:
-                yield _item(start, length, place, virtual_bytes)
+            yield from _item(start, length, place, virtual_bytes)
             length = 0
             yield Run(offset, more, PACKED, guest, whole=True)
-        elif length and (offset == start + length if start >= 0 else offset < 0):
+        elif length and offset == (start + length if start >= 0 else start):
             length += more
         else:
-            if length:
-                yield _item(start, length, place, virtual_bytes)
+            yield from _item(start, length, place, virtual_bytes)
             start, length, place = offset, more, guest
-    if length:
-        yield _item(start, length, place, virtual_bytes)
+    yield from _item(start, length, place, virtual_bytes)
 
 
-def _item(start: int, length: int, place: int, virtual_bytes: int) -> Item:
+def _item(start: int, length: int, place: int, virtual_bytes: int) -> Iterator[Item]:
+    """At most one."""
     length = min(length, virtual_bytes - place)
-    return Extent(place, length, None) if start < 0 else Run(start, length, DATA, place)
+    if length and start >= 0:
+        yield Run(start, length, DATA, place)
+    elif length and start == NOTHING:
+        yield Extent(place, length, None)
 
 
 def as_it_is(piece: Piece) -> tuple[Extent]:

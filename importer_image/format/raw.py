@@ -8,8 +8,10 @@ at its end, so a last sector that begins like a footer is kept back until then; 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.extent import Buffer, Extent, Extents
 
 if TYPE_CHECKING:
@@ -32,23 +34,39 @@ class Raw:
             self.virtual_bytes = source.size_bytes - SECTOR_BYTES
 
     def extents(self) -> Extents:
-        offset = 0
-        held = b""
-        for view in self._source.stream():
-            if held:
-                view = memoryview(held + bytes(view))
-            last = (offset + len(view) - 1) // SECTOR_BYTES * SECTOR_BYTES - offset
-            held = bytes(view[last:]) if last >= 0 and may_be_footer(view[last:]) else b""
-            length = len(view) - len(held)
-            if length:
-                yield Extent(offset, length, view[:length])
-            offset += length
-        if is_footer_of(offset, held):
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
+        end = covered.end
+        held = Extent(0, 0, b"")
+        for offset, view in self._pieces(covered):
+            if held.length and offset == end:
+                offset, view = held.offset, memoryview(bytes(held.data or b"") + bytes(view))
+            elif held.length:
+                yield held
+            end = offset + len(view)
+            last = (end - 1) // SECTOR_BYTES * SECTOR_BYTES - offset
+            kept = len(view) - last if last >= 0 and may_be_footer(view[last:]) else 0
+            held = Extent(end - kept, kept, bytes(view[len(view) - kept :]))
+            if len(view) > kept:
+                yield Extent(offset, len(view) - kept, view[: len(view) - kept])
+        if is_footer_of(held.offset, bytes(held.data or b"")):
             self.name = "vpc" + self.name.removeprefix("raw")
-        elif held:
-            yield Extent(offset, len(held), held)
-            offset += len(held)
-        self.virtual_bytes = offset
+            end = held.offset
+        elif held.length:
+            yield held
+        self.virtual_bytes = max(end, covered.end)
+
+    def _pieces(self, covered: Covered) -> Iterator[tuple[int, memoryview]]:
+        """All of the source, or what is left of one that can be read by range."""
+        if covered and self._source.ranged and self._source.size_bytes is not None:
+            gaps = covered.gaps(0, self._source.size_bytes)
+            yield from self._source.read_ranges([(start, end - start) for start, end in gaps])
+            return
+        offset = 0
+        for view in self._source.stream():
+            yield offset, view
+            offset += len(view)
 
 
 def may_be_footer(begin: Buffer) -> bool:

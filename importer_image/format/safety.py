@@ -21,6 +21,16 @@ def no_backing_file(image: str, name: bytes) -> NoReturn:
     )
 
 
+def require_base(name: bytes, base: str) -> None:
+    """A delta goes only over the disk that it was made of; the name is compared, never followed."""
+    if name != base.encode():
+        raise Permanent(
+            f"snapshot backing file '{name.decode('utf-8', 'backslashreplace')}' does not match expected checkpoint "
+            f"'{base}', unable to safely rebase snapshot",
+            "A checkpoint is missing or was merged away: begin the migration anew, with a full copy.",
+        )
+
+
 def no_external_data(image: str) -> NoReturn:
     raise Permanent(
         f"Image {image} is invalid because its data is in an external data file",

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Extents
-from importer_image.format.mapped import DATA, NOTHING, Found, Item, as_it_is, entries_of, in_parts, joined, read
+from importer_image.format.mapped import DATA, NOTHING, Done, Found, Item, as_it_is, entries_of, in_parts, joined, read
 from importer_image.format.placement import Piece
 from importer_image.format.safety import invalid_image, no_parent
 
@@ -82,7 +83,11 @@ class Vdi:
         self.virtual_bytes = self._header.virtual_bytes
 
     def extents(self) -> Extents:
-        yield from read(self._source, in_parts(self._header.map_offset, self._header.blocks, 4, MAP), self._use)
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
+        first = in_parts(self._header.map_offset, self._header.blocks, 4, MAP)
+        yield from read(self._source, first, self._use, done=Done(covered, BLOCK_BYTES))
 
     def _use(self, piece: Piece) -> Iterable[Item]:
         if piece.kind == MAP:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Extents
-from importer_image.format.mapped import DATA, NOTHING, Found, Item, as_it_is, entries_of, in_parts, joined, read
+from importer_image.format.mapped import DATA, NOTHING, Done, Found, Item, as_it_is, entries_of, in_parts, joined, read
 from importer_image.format.placement import Piece, Run
 from importer_image.format.safety import invalid_image, no_parent
 
@@ -116,8 +117,11 @@ class Vpc:
         self.virtual_bytes = self._footer.virtual_bytes
 
     def extents(self) -> Extents:
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
         header = Run(self._footer.header_offset, 1024, HEADER, 0, whole=True)
-        yield from read(self._source, [header], self._use)
+        yield from read(self._source, [header], self._use, done=Done(covered))
 
     def _use(self, piece: Piece) -> Iterable[Item]:
         if piece.kind == HEADER:

@@ -38,6 +38,15 @@ class Address:
         """The URL without credentials, for messages and logs."""
         return f"{self.scheme}://{self.authority}{self.target}"
 
+    @property
+    def fingerprint(self) -> str:
+        """The URL without anything secret, different for different URLs: signatures stand in the query."""
+        from hashlib import sha256
+
+        path, _, query = self.target.partition("?")
+        digest = f"?sha256:{sha256(query.encode()).hexdigest()}" if query else ""
+        return f"{self.scheme}://{self.authority}{path}{digest}"
+
 
 def parse(url: str) -> Address:
     """Raises Permanent for what is not an http(s) URL."""

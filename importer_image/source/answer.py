@@ -9,6 +9,7 @@ from typing import Protocol
 
 from importer_image.errors import ImportFailure, Permanent, Transient
 
+GOOD = (200, 206)
 REDIRECTS = (301, 302, 303, 307, 308)
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 LOCKED_OUT = (401, 403, 404, 410)
@@ -40,6 +41,16 @@ class Facts:
         """Whether another answer with the same facts is surely the same image."""
         return bool(self.etag or (self.last_modified and self.size_bytes is not None))
 
+    @property
+    def lasting(self) -> str:
+        """All of it as a text, if that is enough to recognise the image after a restart; otherwise empty.
+
+        What a weak ETag stands for may differ in its bytes.
+        """
+        etag = "" if self.etag.startswith("W/") else self.etag
+        known = self.size_bytes is not None and (etag or self.last_modified)
+        return f"{self.size_bytes} {etag} {self.last_modified}" if known else ""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -63,11 +74,21 @@ def retry_after_of(failure: Transient) -> float:
     return failure.retry_after_s if isinstance(failure, Busy) else 0.0
 
 
+class Refused(Permanent):
+    """The server understands and says no."""
+
+    def __init__(self, text: str, hint: str, status: int) -> None:
+        super().__init__(text, hint)
+        self.status = status
+
+
 class WrongRange(Permanent):
     """The server does not do ranges well enough to be asked for them."""
 
 
 class Changed(Transient):
+    keeps_data = False
+
     def __init__(self, before: Facts, now: Facts) -> None:
         super().__init__(
             f"the source changed while it was read ({_differences(before, now)})",
@@ -122,7 +143,7 @@ def failure_of(status: int, reason: str, headers: Headers, now_s: float) -> Impo
         404: "There is no such file on the server: check the URL.",
         407: "The proxy wants a user and a password.",
     }.get(status, "")
-    return Permanent(text, hint)
+    return Refused(text, hint, status)
 
 
 def retry_after_s(headers: Headers, now_s: float) -> float:

@@ -61,7 +61,10 @@ class Belt:
             self._changed.notify_all()
 
     def slices(self) -> Iterator[tuple[int, memoryview]]:
-        """All slices in order; raises what a thread has failed with. A view is valid until the next is asked for."""
+        """All slices in order, and what a thread has failed with after those that are whole.
+
+        A view is valid until the next is asked for.
+        """
         while (found := self._next()) is not None:
             buffer, offset, view = found
             yield offset, view
@@ -80,10 +83,10 @@ class Belt:
     def _next(self) -> tuple[mmap, int, memoryview] | None:
         with self._changed:
             while True:
-                if self._error:
-                    raise self._error
                 if self._taken in self._filled:
                     return self._filled.pop(self._taken)
+                if self._error:
+                    raise self._error
                 if self._count == self._taken:
                     return None
                 if self._closed:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from importer_image.errors import Fatal, Permanent
+from importer_image.source import about
 
 if TYPE_CHECKING:
     from importer_image.source import Range, Source
@@ -42,12 +43,25 @@ def _parse_one(text: str) -> Checksum:
     return Checksum(algorithm, digest)
 
 
+def hashed(views: Iterator[memoryview], hashes: Sequence[hashlib._Hash]) -> Iterator[memoryview]:
+    """The same views, while the hashes take them in."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(len(hashes), "hash") as pool:
+        for view in views:
+            updates = [pool.submit(each.update, view) for each in hashes]
+            yield view
+            for update in updates:
+                update.result()
+
+
 class Checked:
     ranged = False
 
     def __init__(self, source: Source, expected: Sequence[Checksum]) -> None:
         self.name = source.name
         self.size_bytes = source.size_bytes
+        self.about = about(source)
         self._source = source
         self._expected = expected
 
@@ -56,15 +70,8 @@ class Checked:
 
     def stream(self) -> Iterator[memoryview]:
         """Raises Fatal at the end when it was not what was expected."""
-        from concurrent.futures import ThreadPoolExecutor
-
         hashes = [hashlib.new(checksum.algorithm, usedforsecurity=False) for checksum in self._expected]
-        with ThreadPoolExecutor(len(hashes), "hash") as pool:
-            for view in self._source.stream():
-                updates = [pool.submit(each.update, view) for each in hashes]
-                yield view
-                for update in updates:
-                    update.result()
+        yield from hashed(self._source.stream(), hashes)
         for checksum, each in zip(self._expected, hashes, strict=True):
             found = Checksum(checksum.algorithm, each.hexdigest())
             if found != checksum:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
@@ -19,6 +19,7 @@ from typing import cast
 
 from importer_image.source import answer
 from importer_image.source.address import Address
+from importer_image.source.badge import Badge
 
 CONNECT_TIMEOUT_S = 30.0
 HEAD_TIMEOUT_S = 300.0
@@ -37,6 +38,7 @@ class Route:
     proxy: Address | None
     headers: dict[str, str] = field(repr=False)
     trust: Trust = field(repr=False)
+    badge: Badge | None = None
 
     @property
     def hop(self) -> Address:
@@ -54,6 +56,8 @@ class Connection(HTTPConnection):
     def __init__(self, route: Route) -> None:
         super().__init__(route.address.host, route.address.port)
         self.route = route
+        self.shown: Mapping[str, str] = {}
+        """What the badge of the route added to the last request."""
         self._dialled: socket.socket | None = None
         """http.client forgets a socket that is to be closed after the response; we still have to reach it."""
 
@@ -62,15 +66,20 @@ class Connection(HTTPConnection):
 
     def get(self, byte_range: tuple[int, int] | None) -> HTTPResponse:
         """Ask for bytes first to last, or for everything. Raises OSError or HTTPException."""
+        return self.ask("GET", {"Range": f"bytes={byte_range[0]}-{byte_range[1]}"} if byte_range else {})
+
+    def ask(self, method: str, more: Mapping[str, str], body: bytes | None = None) -> HTTPResponse:
+        """`more`: headers besides those of the route. Raises OSError or HTTPException."""
         route = self.route
-        headers = dict(route.headers)
-        if byte_range:
-            headers["Range"] = f"bytes={byte_range[0]}-{byte_range[1]}"
+        headers = {**route.headers, **more}
+        if route.badge:
+            self.shown = route.badge.shown(route.address, headers)
+            headers |= self.shown
         target = route.address.target
         if route.proxy and not route.tunnelled:
             target = route.address.shown
             headers |= proxy_authorization(route.proxy)
-        self.request("GET", target, headers=headers)
+        self.request(method, target, body, headers)
         if self._dialled:
             self._dialled.settimeout(HEAD_TIMEOUT_S)
         response = self.getresponse()

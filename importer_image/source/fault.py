@@ -17,10 +17,14 @@ BROKEN = (OSError, HTTPException)
 NOT_THERE = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
-def failure_of(error: OSError | HTTPException, address: Address, hop: Address) -> ImportFailure:
+class PlainText(Permanent):
+    """The server does not speak TLS."""
+
+
+def failure_of(error: OSError | HTTPException, address: Address, hop: Address, verb: str = "Get") -> ImportFailure:
     """`hop` is the host that was to be connected to: that of the address or its proxy."""
     kind, words, hint = _told(error, hop)
-    return kind(f'HTTP request errored: Get "{address.shown}": {words}', hint)
+    return kind(f'HTTP request errored: {verb} "{address.shown}": {words}', hint)
 
 
 def _told(error: OSError | HTTPException, hop: Address) -> tuple[type[ImportFailure], str, str]:
@@ -37,7 +41,7 @@ def _told(error: OSError | HTTPException, hop: Address) -> tuple[type[ImportFail
                 "Put the certificate authority of the server into a ConfigMap and name it in certConfigMap (--cacert).",
             )
         case ssl.SSLError() if error.reason == "WRONG_VERSION_NUMBER":
-            return Permanent, "http: server gave HTTP response to HTTPS client", "Use http:// for this server."
+            return PlainText, "http: server gave HTTP response to HTTPS client", "Use http:// for this server."
         case ssl.SSLError():
             return Transient, f"tls: {(error.reason or str(error)).lower().replace('_', ' ')}", ""
         case TimeoutError():

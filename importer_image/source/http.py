@@ -11,15 +11,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
+from typing import TypeVar
 
 from importer_image import job
 from importer_image.errors import Transient
 from importer_image.log import log
-from importer_image.source import OnBytes, Range, answer
+from importer_image.source import About, OnBytes, Range, answer
 from importer_image.source.belt import SLICE_BYTES, Belt, Stopped
 from importer_image.source.patience import OPENING
 from importer_image.source.reader import RangeReader, StreamReader
 from importer_image.source.site import Site, Visit
+
+Answered = TypeVar("Answered")
 
 PREFIX_BYTES = 256 << 10
 """Fetched when opening: it holds every header, and the first tables of most images."""
@@ -29,19 +32,30 @@ JOIN_S = 2.0
 
 
 def open_http(source: job.Source, connections: int, environment: Mapping[str, str], on_bytes: OnBytes) -> HttpSource:
-    """Raises ImportFailure: not reachable, not there, not allowed."""
-    site = Site(source, environment)
-    return HttpSource(site, first_visit(site), connections, on_bytes)
+    return open_site(Site(source, environment), connections, on_bytes)
 
 
-def first_visit(site: Site) -> Visit:
+def open_site(site: Site, connections: int, on_bytes: OnBytes, prefix_bytes: int = PREFIX_BYTES) -> HttpSource:
+    """`prefix_bytes`: to fetch when opening. Raises ImportFailure: not reachable, not there, not allowed."""
+    return HttpSource(site, first_visit(site, prefix_bytes), connections, on_bytes, prefix_bytes)
+
+
+def first_visit(site: Site, prefix_bytes: int) -> Visit:
+    def knock() -> Visit:
+        try:
+            return site.knock((0, prefix_bytes - 1))
+        except answer.WrongRange:
+            return site.knock(None)
+
+    return patiently(knock)
+
+
+def patiently(ask: Callable[[], Answered]) -> Answered:
+    """What a server answers, even if it does not do so at once. Raises ImportFailure."""
     failures = 0
     while True:
         try:
-            try:
-                return site.knock((0, PREFIX_BYTES - 1))
-            except answer.WrongRange:
-                return site.knock(None)
+            return ask()
         except Transient as failure:
             failures += 1
             pause_s = OPENING.pause_s(failures, answer.retry_after_of(failure))
@@ -83,10 +97,12 @@ def groups_of(ranges: Sequence[Range], connections: int) -> list[Group]:
 class HttpSource:
     """Reading ranges and the stream exclude each other, and a read that is abandoned ends the source."""
 
-    def __init__(self, site: Site, visit: Visit, connections: int, on_bytes: OnBytes) -> None:
+    def __init__(self, site: Site, visit: Visit, connections: int, on_bytes: OnBytes, prefix_bytes: int) -> None:
         self.name = site.origin.shown
         self.size_bytes = visit.answer.facts.size_bytes
         self.ranged = visit.answer.ranged
+        lasting = visit.answer.facts.lasting
+        self.about = About({}, self.size_bytes, f"{site.origin.fingerprint} {lasting}" if lasting else "")
         self._site = site
         self._visit = visit
         self._connections = max(1, connections)
@@ -100,7 +116,7 @@ class HttpSource:
         self._stream_reader = StreamReader(site, visit, self._stop, on_bytes)
         warn_of_content_type(visit)
         try:
-            self._prefix = self._read_prefix()
+            self._prefix = self._read_prefix(prefix_bytes)
         except BaseException:
             self.close()
             raise
@@ -114,7 +130,7 @@ class HttpSource:
                 yield view
             return
         yield memoryview(self._prefix)
-        if len(self._prefix) == PREFIX_BYTES:
+        if self._goes_on:
             self._start([self._carry_stream])
             for _, view in self._belt.slices():
                 yield view
@@ -208,8 +224,8 @@ class HttpSource:
             self._readers.append(reader)
             return reader
 
-    def _read_prefix(self) -> bytes:
-        prefix = bytearray(PREFIX_BYTES)
+    def _read_prefix(self, prefix_bytes: int) -> bytes:
+        prefix = bytearray(prefix_bytes)
         if self.ranged:
             reader = self._borrow()
             length = reader.adopt(self._visit)
@@ -217,6 +233,7 @@ class HttpSource:
             self._idle.append(reader)
         else:
             length = self._stream_reader.fill(memoryview(prefix))
+        self._goes_on = length == prefix_bytes
         return bytes(prefix[:length])
 
 

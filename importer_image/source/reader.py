@@ -92,9 +92,8 @@ class RangeReader:
                 raise
             # The server has closed a connection that was idle while the disk was slow. That is no failure.
             response = ask(self._connection, self._address, wanted)
-        moved = self._address != self._site.origin and response.status in answer.LOCKED_OUT
-        if moved or response.status in answer.REDIRECTS:
-            # What we were redirected to is no longer ours, as happens with signed URLs: ask the way once more.
+        if self._site.asks_anew(self._address, response.status):
+            # What let us in has expired, as happens with signed URLs and with tokens: ask the way once more.
             self._connection.close()
             visit = self._site.knock(wanted)
             self._address, self._connection = visit.address, visit.connection

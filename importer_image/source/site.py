@@ -6,20 +6,24 @@ import os
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from threading import Lock
 
 from importer_image import job
-from importer_image.errors import Permanent
+from importer_image.errors import ImportFailure, Permanent
 from importer_image.source import answer, fault
 from importer_image.source.address import Address, keeps_secrets, parse, proxy_for, redirected
 from importer_image.source.answer import Answer
+from importer_image.source.badge import LONGEST_BODY_BYTES, Badge, Refusal
 from importer_image.source.connection import Connection, Route, basic
 
 USER_AGENT = "cdi-golang-importer"
 """Clients search the logs of their servers for it (spec 5.3)."""
 REDIRECT_LIMIT = 10
+KEYS = "The secret needs the keys accessKeyId and secretKey, or one header in each key."
 NOT_FOR_OTHER_HOSTS = ("authorization", "cookie", "www-authenticate")
 
 
@@ -34,30 +38,39 @@ class Visit:
 
 
 class Site:
-    def __init__(self, source: job.Source, environment: Mapping[str, str]) -> None:
+    def __init__(self, source: job.Source, environment: Mapping[str, str], badge: Badge | None = None) -> None:
+        """With a badge, the secret of the source is the badge's alone."""
         self.origin = parse(source.url)
-        self._source = source
+        self._badge = badge
         self._environment = environment
         self._headers = [parse_header(text) for text in source.headers]
         self._secret_headers = [parse_header(text) for text in secret_headers(source.secret_header_dirs)]
-        self._credentials = credentials_in(source.secret_dir) if source.secret_dir else self.origin.credentials
-        self._lock = Lock()
-        self._context: ssl.SSLContext | None = None
+        basic_auth = source.secret_dir and not badge
+        self._credentials = ":".join(keys_in(source.secret_dir)) if basic_auth else self.origin.credentials
+        self._trust = Trust(source.ca_dirs, source.insecure)
+
+    def elsewhere(self, url: str, badge: Badge | None = None) -> Site:
+        """Another place, with the same proxies and authorities; with the same badge where no other is named."""
+        other = copy(self)
+        other.origin = parse(url)
+        other._badge = badge or self._badge
+        return other
 
     def knock(self, byte_range: tuple[int, int] | None, at: Address | None = None) -> Visit:
         """Ask for bytes first to last (None: all), following redirects. Raises ImportFailure."""
         address = at or self.origin
-        for _ in range(REDIRECT_LIMIT):
+        for attempt in range(REDIRECT_LIMIT):
             connection = Connection(self.route_to(address))
             response = ask(connection, address, byte_range)
-            if response.status not in answer.REDIRECTS:
-                try:
+            try:
+                elsewhere = self._sent_on(connection, response, attempt)
+                if not elsewhere:
                     return Visit(address, connection, response, understand(response, byte_range))
-                except BaseException:
-                    connection.close()
-                    raise
+            except BaseException:
+                connection.close()
+                raise
             connection.close()
-            address = redirected(address, response.headers.get("Location", ""))
+            address = elsewhere
         raise Permanent(f'HTTP request errored: Get "{address.shown}": stopped after {REDIRECT_LIMIT} redirects')
 
     def route_to(self, address: Address) -> Route:
@@ -69,15 +82,51 @@ class Site:
         credentials = self._credentials if trusted else address.credentials
         if credentials:
             headers["Authorization"] = basic(credentials)
-        return Route(address, proxy_for(address, self._environment), headers, self._trust)
+        badge = self._badge if trusted else None
+        return Route(address, proxy_for(address, self._environment), headers, self._trust, badge)
 
-    def _trust(self) -> ssl.SSLContext:
-        """Made once and only when needed: reading the system's authorities takes 20 ms."""
+    def asks_anew(self, address: Address, status: int) -> bool:
+        """Whether an answer to a later request only means that the way to the file is to be asked for once more."""
+        if status in answer.REDIRECTS or (address != self.origin and status in answer.LOCKED_OUT):
+            return True
+        return self._badge is not None and status // 100 == 4 and status not in answer.BUSY
+
+    def _sent_on(self, connection: Connection, response: HTTPResponse, attempt: int) -> Address | None:
+        """Where an answer sends us; None: nowhere."""
+        route = connection.route
+        if route.badge and response.status not in answer.GOOD:
+            body = b""
+            with suppress(*fault.BROKEN):
+                body = response.read(LONGEST_BODY_BYTES)
+            refusal = Refusal(route.address, response.status, response.headers, body, connection.shown, attempt)
+            match route.badge.judged(refusal):
+                case ImportFailure() as failure:
+                    raise failure
+                case Address() as elsewhere:
+                    if elsewhere.host != self.origin.host:
+                        # The badge knows its hosts: secrets may go there from now on.
+                        self.origin = elsewhere
+                    return elsewhere
+        if response.status in answer.REDIRECTS:
+            return redirected(route.address, response.headers.get("Location", ""))
+        return None
+
+
+class Trust:
+    """A TLS context, made once and only when needed: reading the system's authorities takes 20 ms."""
+
+    def __init__(self, ca_dirs: Sequence[str], insecure: bool) -> None:
+        self._ca_dirs = ca_dirs
+        self._insecure = insecure
+        self._lock = Lock()
+        self._context: ssl.SSLContext | None = None
+
+    def __call__(self) -> ssl.SSLContext:
         from importer_image.source.trust import context_of
 
         with self._lock:
             if self._context is None:
-                self._context = context_of(self._source.ca_dirs, self._source.insecure)
+                self._context = context_of(self._ca_dirs, self._insecure)
             return self._context
 
 
@@ -108,15 +157,16 @@ def secret_headers(directories: Sequence[str]) -> Iterator[str]:
             raise Permanent(f"cannot read the secret headers in {directory}: {error.strerror}") from error
         for name in names:
             if not name.startswith("."):
-                yield _secret(os.path.join(directory, name))
+                yield read_secret(os.path.join(directory, name))
 
 
-def credentials_in(directory: str) -> str:
-    user, password = (_secret(os.path.join(directory, name)) for name in ("accessKeyId", "secretKey"))
-    return f"{user}:{password}"
+def keys_in(directory: str) -> tuple[str, str]:
+    """accessKeyId and secretKey."""
+    user, password = (read_secret(os.path.join(directory, name)) for name in ("accessKeyId", "secretKey"))
+    return user, password
 
 
-def _secret(path: str) -> str:
+def read_secret(path: str, hint: str = KEYS) -> str:
     """Without the white space around it, which nobody means and many secrets have (their file ends with a newline)."""
     try:
         with open(path, encoding="utf-8") as file:
@@ -124,5 +174,5 @@ def _secret(path: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise Permanent(
             f"cannot read the secret {path}: {getattr(error, 'strerror', '') or error}",
-            "The secret needs the keys accessKeyId and secretKey, or one header in each key.",
+            hint,
         ) from error

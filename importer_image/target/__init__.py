@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from importer_image import job
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.extent import Extent
+from importer_image.target.journal import Journal
 
 
 class Target(Protocol):
@@ -25,23 +27,46 @@ class Target(Protocol):
     def written_bytes(self) -> int:
         """Data that was really written; zeros that became holes do not count."""
 
-    def begin(self, virtual_bytes: int | None) -> None:
-        """Make room for a disk of that size (None: not known yet), over whatever an earlier attempt has left."""
+    @property
+    def journal(self) -> Journal | None:
+        """Where to write down how far the import is; None: nowhere. It ends with the import, done or discarded."""
+
+    @property
+    def withheld_bytes(self) -> int:
+        """The beginning of the disk that is put in its place only by `finish`."""
+
+    def imprint(self) -> str:
+        """What tells the unfinished disk that is there from any other; empty when there is none."""
+
+    def begin(self, virtual_bytes: int | None, kept: Covered = UNTOUCHED) -> Covered:
+        """Make room for a disk of that size (None: not known yet), over whatever an earlier attempt has left.
+
+        `kept` is what that attempt has finished of the disk with this imprint. Returns it, or nothing where it cannot
+        be kept; all the rest reads as zeros or gets written.
+        """
 
     def write(self, extent: Extent) -> None:
-        """Put one piece of the disk in its place."""
+        """Put one piece of the disk in its place: `settle` covers it when this returns."""
+
+    def settle(self) -> None:
+        """Return when all that was written before is on stable storage. Another thread may go on writing."""
 
     def finish(self, virtual_bytes: int) -> None:
         """Give the disk its final size and return when all of it is on stable storage."""
 
     def discard(self) -> None:
-        """Make sure that nobody takes what was written for a disk."""
+        """Make sure that nobody takes what was written for a disk, or goes on from it."""
 
     def close(self) -> None:
         """Let go of the file or device."""
 
 
-def open_target(target: job.Target) -> Target:
+def open_target(target: job.Target, *, over_existing: bool = False) -> Target:
+    """`over_existing`: the disk is there, and what is written changes only parts of it."""
+    if over_existing:
+        from importer_image.target.existing import ExistingDisk
+
+        return ExistingDisk(target)
     if target.volume_mode == "Block":
         from importer_image.target.block import BlockTarget
 

@@ -1,18 +1,22 @@
 """The disk as a sparse file in a filesystem, `disk.img` in the root of a volume.
 
-The file is always made anew: what an earlier attempt left is removed first, and its storage counts as available.
+The file is made anew, unless the journal beside it says how to go on with it: what else an earlier attempt left is
+removed first, and its storage counts as available. Two imports cannot write to one file: each locks it.
 """
 
 from __future__ import annotations
 
-import errno
+import fcntl
 import os
+import stat
 from contextlib import suppress
 
 from importer_image import job
-from importer_image.errors import target_failure
+from importer_image.covered import UNTOUCHED, Covered
+from importer_image.errors import Transient, target_failure
 from importer_image.extent import Extent
 from importer_image.target import kernel
+from importer_image.target.journal import Journal
 from importer_image.target.space import disk_bytes, require_room, whole_sectors
 from importer_image.target.writer import Writer, split_zeros
 
@@ -22,8 +26,13 @@ MODE = 0o660
 UNLIMITED_BYTES = 1 << 62
 """For filesystems that do not say how large they are."""
 
+JOURNAL_ROOM_BYTES = 8 << 20
+"""Where the disk may leave less than this, it gets all of it, and no journal."""
+
 
 class FileTarget:
+    withheld_bytes = 0
+
     def __init__(self, target: job.Target) -> None:
         self.path = os.path.join(target.path, target.file)
         self.preallocated = False
@@ -32,30 +41,47 @@ class FileTarget:
         self._fd = -1
         self._writer = Writer(-1)
         self._zeros_by_hand = False
+        self._journal = Journal(target.path, f".{target.file}.journal")
         try:
-            self.available_bytes = self._room()
+            self._free_bytes = self._room()
         except OSError as error:
             raise target_failure("open", self._directory, error) from error
+        self.available_bytes = min(self._free_bytes, target.size_bytes or UNLIMITED_BYTES)
+        self._size_bytes = 0
 
     @property
     def written_bytes(self) -> int:
         return self._writer.written_bytes
 
-    def begin(self, virtual_bytes: int | None) -> None:
+    @property
+    def journal(self) -> Journal | None:
+        return self._journal if self._size_bytes + JOURNAL_ROOM_BYTES <= self._free_bytes else None
+
+    def imprint(self) -> str:
+        try:
+            found = os.fstat(self._fd) if self._fd >= 0 else os.lstat(self.path)
+        except OSError:
+            return ""
+        return f"{found.st_ino} {found.st_size}" if stat.S_ISREG(found.st_mode) and found.st_nlink == 1 else ""
+
+    def begin(self, virtual_bytes: int | None, kept: Covered = UNTOUCHED) -> Covered:
         if virtual_bytes is not None:
             require_room(virtual_bytes, self.available_bytes)
         try:
-            self._remove()
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
-            self._writer = Writer(self._fd)
-            os.fchmod(self._fd, MODE)
+            if not (self._taken_over() and kept):
+                kept = UNTOUCHED
+                self._create()
             if self._wanted.preallocate:
                 self.preallocated = True
                 self._zeros_by_hand = not self._can_allocate()
+            if kept and not self._emptied_but_for(kept):
+                kept = UNTOUCHED
+                self._create()
             if virtual_bytes is not None:
-                self._resize(virtual_bytes)
+                self._size_bytes = self._resize(virtual_bytes)
         except OSError as error:
             raise target_failure("create", self.path, error) from error
+        return kept
 
     def write(self, extent: Extent) -> None:
         end = extent.offset + extent.length
@@ -74,13 +100,20 @@ class FileTarget:
         except OSError as error:
             raise target_failure("write", self.path, error) from error
 
+    def settle(self) -> None:
+        try:
+            self._writer.settle()
+        except OSError as error:
+            raise target_failure("sync", self.path, error) from error
+
     def finish(self, virtual_bytes: int) -> None:
         try:
             size = self._resize(virtual_bytes)
             if self._zeros_by_hand:
                 self._writer.write_zeros(virtual_bytes, size - virtual_bytes)
             self._writer.sync()
-            self._sync_name()
+            self._journal.remove()
+            kernel.sync_directory(self._directory)
         except OSError as error:
             raise target_failure("finish", self.path, error) from error
 
@@ -93,34 +126,72 @@ class FileTarget:
             raise target_failure("remove", self.path, error) from error
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def _sync_name(self) -> None:
-        """The name of a new file is stable only when its directory is; not every filesystem can do that."""
-        try:
-            directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-        except OSError as error:
-            if error.errno not in (*kernel.UNSUPPORTED, errno.EACCES):
-                raise
+        self._writer.close()
+        self._fd = -1
 
     def _room(self) -> int:
+        """What is free or taken by an earlier attempt."""
         filesystem = os.statvfs(self._directory)
         if not filesystem.f_blocks:
             return self._wanted.size_bytes or UNLIMITED_BYTES
         room = filesystem.f_bavail * filesystem.f_frsize
         with suppress(FileNotFoundError):
             room += os.lstat(self.path).st_blocks * 512
-        return min(room, self._wanted.size_bytes) if self._wanted.size_bytes else room
+        return room
+
+    def _create(self) -> None:
+        self._writer.close()
+        self._remove()
+        self._take(os.O_CREAT | os.O_EXCL)
+
+    def _taken_over(self) -> bool:
+        """Whether there is a file of an earlier attempt, which is ours now."""
+        if not self.imprint():
+            return False
+        try:
+            self._take(os.O_NOFOLLOW)
+        except OSError:
+            return False
+        return True
+
+    def _take(self, flags: int) -> None:
+        fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | flags, MODE)
+        try:
+            self._lock(fd)
+            os.fchmod(fd, MODE)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+        self._writer = Writer(fd)
 
     def _remove(self) -> None:
+        """First the journal, which would describe the next file that gets this one's number."""
+        self._journal.remove()
         with suppress(FileNotFoundError):
             os.unlink(self.path)
+
+    def _lock(self, fd: int) -> None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Transient(f"{self.path} is being written by another import", "Wait until that has ended.") from error
+        except OSError as error:
+            if error.errno not in kernel.UNSUPPORTED:
+                raise
+
+    def _emptied_but_for(self, kept: Covered) -> bool:
+        """Whether nothing but that is left in the file of an earlier attempt."""
+        if self._zeros_by_hand:
+            return True
+        try:
+            for start, end in kept.gaps(0, os.fstat(self._fd).st_size):
+                kernel.punch_hole(self._fd, start, end - start)
+        except OSError as error:
+            if error.errno not in kernel.UNSUPPORTED:
+                raise
+            return False
+        return True
 
     def _resize(self, virtual_bytes: int) -> int:
         """Give the file the size of the disk, with storage where that was asked for."""

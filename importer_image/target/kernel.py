@@ -17,6 +17,9 @@ _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int6
 _sync_file_range = _libc.sync_file_range
 _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
+_syncfs = _libc.syncfs
+_syncfs.argtypes = (ctypes.c_int,)
+
 KEEP_SIZE_AND_PUNCH_HOLE = 0x01 | 0x02
 START_WRITEBACK = 0x02
 WAIT_WRITE_WAIT = 0x01 | 0x02 | 0x04
@@ -54,6 +57,24 @@ def finish_writeback(fd: int, offset: int, length: int) -> None:
 def drop_cache(fd: int, offset: int, length: int) -> None:
     """Give clean pages back."""
     os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
+
+
+def sync_filesystem(fd: int) -> None:
+    """Everything that was written to the filesystem in which this lies is on stable storage when this returns."""
+    _call(_syncfs, fd)
+
+
+def sync_directory(path: str) -> None:
+    """Make names stable that were made or removed there; not every filesystem can do that."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno not in (*UNSUPPORTED, errno.EACCES):
+            raise
 
 
 def _call(function: ctypes._FuncPointer, *arguments: int) -> None:

@@ -23,11 +23,12 @@ _NOTHING = (0, 0)
 
 
 class Writer:
-    """Positional writes to one descriptor. `written_bytes` counts what was really written."""
+    """Positional writes to one descriptor, which is closed with it. `written_bytes`: what was really written."""
 
     def __init__(self, fd: int) -> None:
         self.written_bytes = 0
         self._fd = fd
+        self._settling_fd = -1
         self._filled_bytes = 0
         self._filling = _NOTHING
         """First byte and end of what the window covers. Writes come in nearly ascending order, so a span will do."""
@@ -58,6 +59,21 @@ class Writer:
         """Return when everything is on stable storage."""
         self._turn_window()
         os.fsync(self._fd)
+
+    def settle(self) -> None:
+        """Return when all that was written before is on stable storage; another thread may go on writing.
+
+        Through a description of its own, because the kernel tells an error of the device once to each.
+        """
+        if self._settling_fd < 0:
+            self._settling_fd = os.open(f"/proc/self/fd/{self._fd}", os.O_WRONLY | os.O_CLOEXEC)
+        os.fdatasync(self._settling_fd)
+
+    def close(self) -> None:
+        for fd in (self._fd, self._settling_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self._settling_fd = -1
 
     def _turn_window(self) -> None:
         """Start to write the window that was just filled, and finish the one before."""

@@ -6,14 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from importer_image.job import Job, Report, Source, Target
+from importer_image.job import Job, Kind, Report, Source, Target
 from importer_image.pipeline import run
 from importer_image.progress import Progress
 
 
-def job(url: str, out: Path, *, target: Mapping[str, Any] | None = None, connections: int = 4, **source: Any) -> Job:
+def job(
+    url: str,
+    out: Path,
+    *,
+    kind: Kind = "http",
+    target: Mapping[str, Any] | None = None,
+    connections: int = 4,
+    **source: Any,
+) -> Job:
     settings = {"path": str(out.parent), "volume_mode": "Filesystem", "size_bytes": 0, "file": out.name}
-    return Job(Source("http", url, **source), Target(**{**settings, **(target or {})}), connections=connections)
+    return Job(Source(kind, url, **source), Target(**{**settings, **(target or {})}), connections=connections)
 
 
 def imported(

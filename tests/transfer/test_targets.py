@@ -197,7 +197,7 @@ def test_a_preallocated_device(form: str, web: WebServer, raw: Path, image: Path
         report = onto_device(web.url(raw if form == "raw" else image), device, preallocate=True)
     assert report.preallocation_applied
     assert dirty.read_bytes() == raw.read_bytes() + b"\xa5" * (DEVICE_BYTES - 6 * MIB)
-    assert report.written_bytes == 6 * MIB
+    assert 6 * MIB < report.written_bytes < 7 * MIB + 512, "the image, and before it zeros and a mark in its head"
 
 
 @needs_root

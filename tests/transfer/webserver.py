@@ -87,9 +87,13 @@ def serving(home: Path) -> Iterator[WebServer]:
         process.wait()
 
 
-def make_certificate(home: Path) -> None:
+ELLIPTIC = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
+
+
+def make_certificate(home: Path, *key: str) -> None:
+    """`key` is an algorithm of openssl req."""
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+        ["openssl", "req", "-x509", "-newkey", *(key or ELLIPTIC), "-nodes", "-days", "2",
          "-keyout", home / "tls.key", "-out", home / "tls.crt", "-subj", "/CN=images",
          "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:images.example"],
         check=True, capture_output=True,

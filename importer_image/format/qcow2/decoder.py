@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.extent import Extent, Extents
-from importer_image.format.mapped import DATA, PACKED, Item, as_it_is, entries_of, read
+from importer_image.format.mapped import DATA, PACKED, Done, Item, as_it_is, entries_of, read
 from importer_image.format.placement import Piece, Run
 from importer_image.format.qcow2 import header as headers
 from importer_image.format.qcow2.tables import mapped, table_offset
@@ -21,16 +22,24 @@ L1, L2 = "l1", "l2"
 class Qcow2:
     name = "qcow2"
 
-    def __init__(self, source: Source, head: bytes) -> None:
+    def __init__(self, source: Source, head: bytes, base: str = "") -> None:
+        """`base`: see headers.parse."""
         self._source = source
-        self._header = headers.parse(head, source.name)
+        self._header = headers.parse(head, source.name, base)
         self.virtual_bytes = self._header.virtual_bytes
+        self._covered = UNTOUCHED
         self._unpacker: Unpacker | None = None
 
     def extents(self) -> Extents:
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
+        self._covered = covered
         l1 = Run(self._header.l1_offset, self._header.l1_entries * 8, L1, 0, whole=True)
         try:
-            yield from read(self._source, [l1] if l1.length else [], self._use, self._tail)
+            first = [l1] if l1.length else []
+            done = Done(covered, self._header.cluster_bytes)
+            yield from read(self._source, first, self._use, self._tail, done)
             if self._unpacker:
                 yield from self._unpacker.rest()
         finally:
@@ -51,9 +60,11 @@ class Qcow2:
         header = self._header
         for index, entry in enumerate(entries_of(l1.data, "Q", "big")):
             guest = index * header.l2_covers_bytes
+            if self._covered.holds(guest, min(guest + header.l2_covers_bytes, header.virtual_bytes)):
+                continue
             if offset := table_offset(entry, header):
                 yield Run(offset, header.cluster_bytes, L2, guest, whole=True)
-            else:
+            elif not header.is_delta:
                 yield Extent(guest, min(header.l2_covers_bytes, header.virtual_bytes - guest), None)
 
     def _unpacked(self, piece: Piece) -> Iterator[Extent]:

@@ -6,8 +6,15 @@ import struct
 from dataclasses import dataclass
 
 from importer_image.errors import Permanent
-from importer_image.format.safety import NO_ENCRYPTION, invalid_image, no_backing_file, no_external_data
+from importer_image.format.safety import (
+    NO_ENCRYPTION,
+    invalid_image,
+    no_backing_file,
+    no_external_data,
+    require_base,
+)
 
+MAGIC = b"QFI\xfb"
 HEADER_BYTES = 112
 """As much as this module reads; the name of a backing file lies within HEAD_BYTES."""
 HEAD_BYTES = 4096
@@ -33,6 +40,8 @@ class Header:
     """How many of the entries of the L1 table are needed for the virtual size."""
     extended_l2: bool
     compression: str
+    is_delta: bool = False
+    """Whether a cluster that is not there is one of the disk that the image is to be applied to. Otherwise: zeros."""
 
     @property
     def cluster_bytes(self) -> int:
@@ -49,8 +58,13 @@ class Header:
         return self.l2_entries * self.cluster_bytes
 
 
-def parse(head: bytes, image: str) -> Header:
-    """`head` is the beginning of the image, at least HEADER_BYTES. Raises Permanent for what must not be imported."""
+def parse(head: bytes, image: str, base: str = "") -> Header:
+    """`head` is the beginning of the image, at least HEADER_BYTES. Raises Permanent for what must not be imported.
+
+    `base`: the name of the backing file that the image has to have; empty: it must have none.
+    """
+    if not head.startswith(MAGIC) or len(head) < HEADER_BYTES:
+        raise _invalid("it has no header")
     (_, version, backing_offset, backing_length, cluster_bits, size, encryption, l1_entries, l1_offset, *_) = (
         _V2.unpack_from(head)
     )
@@ -68,8 +82,11 @@ def parse(head: bytes, image: str) -> Header:
         raise _invalid(f"it needs features that are not known (incompatible feature bits {bits})")
     if encryption:
         raise Permanent(f"Image {image} is encrypted", NO_ENCRYPTION)
-    if backing_offset:
-        no_backing_file(image, head[backing_offset : backing_offset + min(backing_length, 1023)])
+    backing_file = head[backing_offset : backing_offset + min(backing_length, 1023)] if backing_offset else b""
+    if base:
+        require_base(backing_file, base)
+    elif backing_offset:
+        no_backing_file(image, backing_file)
     if features & EXTERNAL_DATA:
         no_external_data(image)
     code = head[104] if header_length > 104 else 0
@@ -79,7 +96,8 @@ def parse(head: bytes, image: str) -> Header:
         raise _invalid("extended L2 entries need clusters of at least 16k")
     # QEMU counts in sectors, and leaves out what does not fill one.
     size = size // SECTOR_BYTES * SECTOR_BYTES
-    header = Header(version, cluster_bits, size, l1_offset, 0, bool(features & EXTENDED_L2), COMPRESSIONS[code])
+    extended_l2, compression = bool(features & EXTENDED_L2), COMPRESSIONS[code]
+    header = Header(version, cluster_bits, size, l1_offset, 0, extended_l2, compression, is_delta=bool(base))
     return _with_l1(header, l1_entries)
 
 

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator
 
 from importer_image.extent import Buffer
-from importer_image.format.mapped import DATA, NOTHING, PACKED, Found, Item, corrupt, entries_of, joined
+from importer_image.format.mapped import DATA, NOTHING, PACKED, UNCHANGED, Found, Item, corrupt, entries_of, joined
 from importer_image.format.qcow2.header import SECTOR_BYTES, Header
 
 OFFSET_MASK = 0x00FF_FFFF_FFFF_FE00
@@ -27,7 +27,8 @@ def table_offset(entry: int, header: Header) -> int:
 def mapped(table: Buffer, guest: int, header: Header) -> Iterator[Item]:
     """What the L2 table for the part of the disk at `guest` says: data as runs of the file, the rest as zero extents.
 
-    They cover that part of the disk exactly once. Raises Permanent for entries that make no sense.
+    They cover that part of the disk exactly once, or what a delta changes of it. Raises Permanent for entries that make
+    no sense.
     """
     clusters = min(header.l2_entries, -(-(header.virtual_bytes - guest) // header.cluster_bytes))
     numbers = entries_of(memoryview(table)[: clusters * (16 if header.extended_l2 else 8)], "Q", "big")
@@ -39,6 +40,7 @@ def _clusters(entries: array[int], guest: int, header: Header) -> Iterator[Found
     length = header.cluster_bytes
     unaligned = length - 1
     plain_zero = header.version == 2
+    absent = UNCHANGED if header.is_delta else NOTHING
     for entry in entries:
         offset = entry & OFFSET_MASK
         if entry & COMPRESSED:
@@ -48,7 +50,7 @@ def _clusters(entries: array[int], guest: int, header: Header) -> Iterator[Found
                 raise corrupt(f"a zero cluster at {guest} in an image of version 2")
             yield NOTHING, length, guest, DATA
         elif not offset:
-            yield NOTHING, length, guest, DATA
+            yield absent, length, guest, DATA
         elif offset & unaligned:
             raise corrupt(f"the data of the cluster at {guest} lies at {offset}, not at the beginning of a cluster")
         else:
@@ -59,6 +61,7 @@ def _clusters(entries: array[int], guest: int, header: Header) -> Iterator[Found
 def _with_subclusters(words: array[int], guest: int, header: Header) -> Iterator[Found]:
     length = header.cluster_bytes
     part = length // SUBCLUSTERS
+    absent = UNCHANGED if header.is_delta else NOTHING
     for entry, bitmap in zip(words[::2], words[1::2], strict=True):
         offset = entry & OFFSET_MASK
         allocated, zero = bitmap & ALL_SUBCLUSTERS, bitmap >> SUBCLUSTERS
@@ -68,14 +71,15 @@ def _with_subclusters(words: array[int], guest: int, header: Header) -> Iterator
             yield _packed(entry, guest, header)
         elif allocated & zero or offset % length or (allocated and not offset):
             raise corrupt(f"the subclusters of the cluster at {guest} contradict each other")
-        elif not allocated:
-            yield NOTHING, length, guest, DATA
+        elif not allocated and zero in (0, ALL_SUBCLUSTERS):
+            yield NOTHING if zero else absent, length, guest, DATA
         elif allocated == ALL_SUBCLUSTERS:
             yield offset, length, guest, DATA
         else:
             for index in range(SUBCLUSTERS):
                 at = index * part
-                yield offset + at if allocated >> index & 1 else NOTHING, part, guest + at, DATA
+                missing = NOTHING if zero >> index & 1 else absent
+                yield offset + at if allocated >> index & 1 else missing, part, guest + at, DATA
         guest += length
 
 

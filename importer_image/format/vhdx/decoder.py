@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Extent, Extents
 from importer_image.format.mapped import (
     DATA,
     NOTHING,
+    Done,
     Found,
     Item,
     as_it_is,
@@ -63,7 +65,10 @@ class Vhdx:
             self._first = self._further(self._first)
 
     def extents(self) -> Extents:
-        yield from read(self._source, self._first, self._use)
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
+        yield from read(self._source, self._first, self._use, done=Done(covered))
 
     def _use(self, piece: Piece) -> Iterable[Item]:
         return self._meaning[piece.kind](piece)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Extent, Extents
-from importer_image.format.mapped import Item, as_it_is, entries_of, in_parts, read
+from importer_image.format.mapped import Done, Item, as_it_is, entries_of, in_parts, read
 from importer_image.format.placement import Piece, Run
 from importer_image.format.vmdk import descriptor as descriptors
 from importer_image.format.vmdk.header import NONE, SECTOR_BYTES, Header, invalid, parse
@@ -53,11 +54,17 @@ class SparseVmdk:
         self._source = source
         self._header = header
         self.virtual_bytes = header.virtual_bytes
+        self._covered = UNTOUCHED
 
     def extents(self) -> Extents:
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
+        self._covered = covered
         header = self._header
         begin = header.directory_sector * SECTOR_BYTES
-        yield from read(self._source, in_parts(begin, header.directory_entries, 4, DIRECTORY), self._use)
+        directory = in_parts(begin, header.directory_entries, 4, DIRECTORY)
+        yield from read(self._source, directory, self._use, done=Done(covered))
 
     def _use(self, piece: Piece) -> Iterable[Item]:
         if piece.kind == DIRECTORY:
@@ -71,6 +78,8 @@ class SparseVmdk:
         header = self._header
         for index, sector in enumerate(entries_of(directory.data, "I", "little"), directory.place):
             guest = index * header.table_covers_bytes
+            if self._covered.holds(guest, min(guest + header.table_covers_bytes, header.virtual_bytes)):
+                continue
             if sector:
                 yield Run(sector * SECTOR_BYTES, header.table_bytes, TABLE, guest, whole=True)
             else:

@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 
 from devcluster.csi import clean, loop, mounts
+from devcluster.prerequisites import ensure_machine
 from tests.e2e.csi.driver import Driver
 
 
+@pytest.fixture(scope="session")
+def machine() -> None:
+    """What the drivers need of this machine is there, though no cluster may have been started on it yet."""
+    ensure_machine()
+
+
 @pytest.fixture
-def start_driver() -> Iterator[Callable[..., Driver]]:
+def start_driver(machine: None) -> Iterator[Callable[..., Driver]]:
     """Starts drivers with the command-line arguments given; after the test nothing of them may be left."""
     if os.geteuid() != 0:
         pytest.fail("the storage of the dev cluster mounts volumes: run these tests as root")

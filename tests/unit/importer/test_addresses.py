@@ -9,7 +9,17 @@ import pytest
 
 from importer_image.errors import ImportFailure, Permanent, Transient
 from importer_image.source.address import Address, keeps_secrets, parse, proxy_for, redirected
-from importer_image.source.answer import Answer, Busy, Changed, Facts, WrongRange, retry_after_s, same, understood
+from importer_image.source.answer import (
+    Answer,
+    Busy,
+    Changed,
+    Facts,
+    Refused,
+    WrongRange,
+    retry_after_s,
+    same,
+    understood,
+)
 from importer_image.source.http import Group, groups_of
 from importer_image.source.patience import OPENING, READING, Patience
 from importer_image.source.site import parse_header
@@ -166,11 +176,11 @@ def test_answers(status: int, fields: dict[str, str], asked: int | None, answer:
         (206, {"Content_Range": "bytes 0-100/100"}, 0, WrongRange, "answers a request"),
         (206, {}, 0, WrongRange, "answers a request"),
         (400, {}, 0, WrongRange, "got 400. Status: 400 Bad Request"),
-        (400, {}, None, Permanent, "got 400. Status: 400 Bad Request"),
-        (404, {}, 0, Permanent, "expected status code 200, got 404. Status: 404 Not Found"),
-        (206, {}, None, Permanent, "got 206"),
+        (400, {}, None, Refused, "got 400. Status: 400 Bad Request"),
+        (404, {}, 0, Refused, "expected status code 200, got 404. Status: 404 Not Found"),
+        (206, {}, None, Refused, "got 206"),
         (503, {"Retry_After": "7"}, 0, Busy, "got 503. Status: 503 Service Unavailable"),
-        (599, {}, 0, Permanent, "expected status code 200, got 599. Status: 599"),
+        (599, {}, 0, Refused, "expected status code 200, got 599. Status: 599"),
     ],
 )
 def test_refusals(status: int, fields: dict[str, str], asked: int | None, failure: type, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from importer_image.metrics import exposition
 from importer_image.progress import Progress, Snapshot
 from importer_image.target.space import disk_bytes, require_room, usable_bytes, whole_sectors
 from importer_image.target.writer import ZERO_GRAIN_BYTES, all_zero, split_zeros
-from importer_image.terminal import byte_count
+from importer_image.terminal import byte_count, kind_and_url
 
 MIB = 1 << 20
 GOLDEN = json.loads((Path(__file__).parents[2] / "data" / "golden-vectors.json").read_text())
@@ -194,3 +195,24 @@ def test_byte_count(text: str, count: int) -> None:
 def test_no_byte_count(text: str) -> None:
     with pytest.raises(Exception, match="no "):
         byte_count(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "url"),
+    [
+        ("http://host/x", "http", "http://host/x"),
+        ("HTTPS://host/x", "http", "HTTPS://host/x"),
+        ("docker://quay.io/a/b:1", "registry", "docker://quay.io/a/b:1"),
+        ("oci-archive:/path/to/it.tar", "registry", "oci-archive:/path/to/it.tar"),
+        ("imageio+https://host/api", "imageio", "https://host/api"),
+        ("-", "stdin", ""),
+    ],
+)
+def test_source(text: str, kind: str, url: str) -> None:
+    assert kind_and_url(text) == (kind, url)
+
+
+@pytest.mark.parametrize("text", ["", "host/x", "/path", "ftp://host/x", "docker", "no+https://host"])
+def test_no_source(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="is no source"):
+        kind_and_url(text)

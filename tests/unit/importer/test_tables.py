@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from importer_image.covered import Covered
 from importer_image.extent import Extent
 from importer_image.format.placement import Run
 from importer_image.format.qcow2.decoder import Qcow2
@@ -24,8 +25,8 @@ COMPRESSED = 1 << 62
 COPIED = 1 << 63
 
 
-def header(*, extended: bool, virtual_bytes: int = 1 << 40, version: int = 3) -> Header:
-    return Header(version, 16, virtual_bytes, 3 << 16, 1, extended, "zlib")
+def header(*, extended: bool, virtual_bytes: int = 1 << 40, version: int = 3, is_delta: bool = False) -> Header:
+    return Header(version, 16, virtual_bytes, 3 << 16, 1, extended, "zlib", is_delta)
 
 
 offsets = st.integers(1, 40).map(lambda number: number * CLUSTER)
@@ -117,3 +118,69 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_however_it_is_cut(pair: tuple[bytes, bytes], sizes: list[int], ranged: bool) -> None:
     content, expected = pair
     assert contents(Qcow2(Sliced(content, sizes, ranged), content[:4096])) == expected
+
+
+def places(found: Iterator[Run | Extent]) -> set[tuple[int, str]]:
+    """Every sector-sized part of the disk that is mentioned, and as what."""
+    parts: set[tuple[int, str]] = set()
+    for item in found:
+        kind = "zeros" if isinstance(item, Extent) else item.kind
+        start, length = (item.offset, item.length) if isinstance(item, Extent) else (item.place, item.length)
+        parts |= {(start + at, kind) for at in range(0, length if kind != "packed" else 1, 2 * KIB)}
+    return parts
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.one_of(entry, packed), min_size=1, max_size=20))
+def test_a_delta_does_not_mention_what_is_not_there(entries: list[int]) -> None:
+    table = struct.pack(f">{len(entries)}Q", *entries)
+    size = len(entries) * CLUSTER
+    whole, delta = (
+        places(mapped(table, 0, header(extended=False, virtual_bytes=size, is_delta=is_delta)))
+        for is_delta in (False, True)
+    )
+    absent = {(index * CLUSTER + at, "zeros") for index, found in enumerate(entries) if found in (0, COPIED)
+              for at in range(0, CLUSTER, 2 * KIB)}  # fmt: skip
+    assert delta == whole - absent
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(subclusters(), min_size=1, max_size=6))
+def test_a_delta_does_not_mention_subclusters_that_are_not_there(entries: list[tuple[int, int]]) -> None:
+    table = struct.pack(f">{2 * len(entries)}Q", *(word for pair in entries for word in pair))
+    size = len(entries) * CLUSTER
+    delta = places(mapped(table, 0, header(extended=True, virtual_bytes=size, is_delta=True)))
+    wanted = {
+        (index * CLUSTER + number * 2 * KIB, "data" if bitmap >> number & 1 else "zeros")
+        for index, (_, bitmap) in enumerate(entries)
+        for number in range(32)
+        if (bitmap | bitmap >> 32) >> number & 1
+    }
+    assert delta == wanted
+
+
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sets(st.integers(0, 8191), max_size=9), st.booleans(), st.booleans())
+def test_only_the_rest_comes(pair: tuple[bytes, bytes], cuts: set[int], ranged: bool, aligned: bool) -> None:
+    """An earlier attempt has left some of the disk; what it had not finished is anything."""
+    content, expected = pair
+    step = len(expected) // 8192 if aligned else len(expected) // 8192 - 1
+    covered = Covered(sorted(cut * step for cut in list(cuts)[: len(cuts) // 2 * 2]))
+    found = bytearray(expected)
+    for start, end in covered.gaps(0, len(expected)):
+        found[start:end] = b"\xee" * (end - start)
+    source = Sliced(content, [MIB], ranged)
+    for offset, length, piece in Qcow2(source, content[:4096]).rest(covered):
+        found[offset : offset + length] = bytes(length) if piece is None else bytes(piece)
+    assert found == expected
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+def test_what_is_done_is_not_read(pair: tuple[bytes, bytes], share: float) -> None:
+    content, expected = pair
+    done = Covered()
+    done.add(0, int(share * len(expected)))
+    whole, rest = Sliced(content, [MIB], ranged=True), Sliced(content, [MIB], ranged=True)
+    assert list(Qcow2(whole, content[:4096]).extents())
+    assert list(Qcow2(rest, content[:4096]).rest(done)) or share == 1
+    assert rest.read_bytes <= (1 - share) * whole.read_bytes + len(content) // 8
