@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help run install status down images manifests generate test test-unit test-transfer test-api test-e2e fuzz bench-control \
+.PHONY: help run install status down images manifests generate test test-unit test-transfer test-api test-e2e fuzz bench bench-control \
 	lint format venv lock
 
 help: ## list the commands
@@ -50,6 +50,9 @@ test-e2e: venv ## against the whole cluster
 SECONDS ?= 60
 fuzz: venv ## broken images: our decoders against QEMU's, for SECONDS=60 (ARGS: --seed N, --format qcow2)
 	@$(RUN) tests.fuzz --seconds $(SECONDS) $(ARGS)
+
+bench: venv ## how fast imports are, against the plain tools and the limit (ARGS: --help)
+	@$(RUN) bench.data $(ARGS)
 
 bench-control: install ## how long a DataVolume takes, stage by stage, and what the controller pays for it
 	@$(RUN) bench.control

@@ -1,4 +1,4 @@
-"""The disk that everything is measured with, in every format, made from files of this machine and kept for the next run.
+"""The disk that everything is measured with, in every format, made from files of this machine and kept.
 
 It is an ext4 filesystem with real programs, libraries, documents and sources on it, because how well a disk compresses
 decides what an import of it costs. Which files are taken is drawn with a fixed seed: the same machine makes the same

@@ -1,4 +1,4 @@
-"""What is measured: the rows of the table, each with the plain tools that a user would chain and the limits of a machine.
+"""What is measured: the rows of the table, each with the tools that a user would chain and the limits of a machine.
 
 The limit of a row is the largest of three parts, each taken alone: to fetch, to decode with the best tool on all cores,
 to write the data sparsely and fsync it. Where several tools could be the best, the fastest counts.

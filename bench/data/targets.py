@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +47,12 @@ def places(home: Path, size_bytes: int) -> Iterator[list[Place]]:
     device = ""
     try:
         if os.geteuid() == 0:
-            attach = ["losetup", "--find", "--show", backing]
+            attach = ["losetup", "--find", "--show", str(backing)]
             device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
             found.append(Place("block", Path(device), backing, size_bytes))
         yield found
     finally:
         if device:
             subprocess.run(["losetup", "--detach", device], check=True)
-        for place in found:
-            with suppress(OSError):
-                place.renew() if place.kind == "file" else None
+        found[0].renew()
         backing.unlink()
