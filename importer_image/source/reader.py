@@ -139,10 +139,10 @@ class StreamReader:
 
     def abort(self) -> None:
         """May be called from another thread."""
-        if self._visit:
-            self._visit.connection.abort()
-            self._visit.connection.close()
-        self._visit = None
+        visit, self._visit = self._visit, None
+        if visit:
+            visit.connection.abort()
+            visit.connection.close()
 
     def _read(self, view: memoryview) -> int:
         visit = self._visit or self._return()

@@ -67,8 +67,9 @@ def read(connect: Callable[[], Connection], ranges: list[tuple[int, int]]) -> li
         ([], []),
         (["-t", "1"], []),
         (["--filter=delay"], ["delay-read=20ms"]),
-        (["--filter=error"], ["error-pread-rate=20%"]),
-        (["--filter=error"], ["error=EPERM", "error-pread-rate=20%"]),
+        # With more threads, nbdkit 1.32 crashes where a client leaves while it is being answered.
+        (["-t", "1", "--filter=error"], ["error-pread-rate=20%"]),
+        (["-t", "1", "--filter=error"], ["error=EPERM", "error-pread-rate=20%"]),
     ],
     ids=["plain", "one thread", "slow", "failing", "refusing"],
 )
