@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help run install status down images manifests generate test test-unit test-transfer test-api test-e2e bench-control \
+.PHONY: help run install status down images manifests generate test test-unit test-transfer test-api test-e2e bench bench-control \
 	lint format venv lock
 
 help: ## list the commands
@@ -46,6 +46,9 @@ test-api: venv ## against a real API server: a minute
 
 test-e2e: venv ## against the whole cluster
 	@$(RUN) tests.tiers e2e $(ARGS)
+
+bench: venv ## how fast and small imports are, against the plain tools and the machine's limits (ROWS=..., RUNS=..., SIZE=...)
+	@$(RUN) bench.data $(if $(ROWS),--rows "$(ROWS)") $(if $(RUNS),--runs $(RUNS)) $(if $(SIZE),--size $(SIZE)) $(ARGS)
 
 bench-control: install ## how long a DataVolume takes, stage by stage, and what the controller pays for it
 	@$(RUN) bench.control
