@@ -51,8 +51,8 @@ SECONDS ?= 60
 fuzz: venv ## broken images: our decoders against QEMU's, for SECONDS=60 (ARGS: --seed N, --format qcow2)
 	@$(RUN) tests.fuzz --seconds $(SECONDS) $(ARGS)
 
-bench: venv ## how fast imports are, against the plain tools and the limit (ARGS: --help)
-	@$(RUN) bench.data $(ARGS)
+bench: venv ## how fast and small imports are, against the plain tools and the machine's limits (ROWS=..., RUNS=..., SIZE=...)
+	@$(RUN) bench.data $(if $(ROWS),--rows "$(ROWS)") $(if $(RUNS),--runs $(RUNS)) $(if $(SIZE),--size $(SIZE)) $(ARGS)
 
 bench-control: install ## how long a DataVolume takes, stage by stage, and what the controller pays for it
 	@$(RUN) bench.control

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT_BYTES = 32 << 20
+
+
+def keep_freed() -> None:
+    """For whoever decodes into buffers that come and go: the C library keeps up to KEPT_BYTES of them for the next.
+
+    Otherwise every buffer of 1 MiB is mapped, zeroed page by page and unmapped again. Measured on raw.zst: a tenth of
+    all processor time, for 3 MiB more at the peak.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:  # glibc
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
 
 
 def limit_bytes(groups: str = "/proc/self/cgroup", mounted: Path = CGROUPS) -> int:

@@ -99,9 +99,8 @@ def describe(disk: Disk) -> str:
 
 def options_of(arguments: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser(prog="python -m bench.data", description=__doc__)
-    parser.add_argument(
-        "--rows", default="", help=f"begins of titles, comma between: {', '.join(r.title for r in ROWS)}"
-    )
+    rows = f"begins of titles, comma between: {', '.join(row.title for row in ROWS)}"
+    parser.add_argument("--rows", default="", help=rows)
     parser.add_argument("--runs", type=int, default=5, help="of everything (default %(default)s)")
     parser.add_argument("--size", type=float, default=6, metavar="GIB", help="of the disk (default %(default)s)")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The disk that everything is measured with, in every format, made from files of this machine and kept.
+"""The disk that everything is measured with, in every format: made from files of this machine, kept for the next run.
 
 It is an ext4 filesystem with real programs, libraries, documents and sources on it, because how well a disk compresses
 decides what an import of it costs. Which files are taken is drawn with a fixed seed: the same machine makes the same
@@ -22,6 +22,7 @@ from devcluster import layout
 MIB, GIB = 1 << 20, 1 << 30
 CACHE = layout.CACHE / "bench"
 LARGEST_FILE_BYTES = 64 * MIB
+UUID = "c0ffee00-0000-4000-8000-000000000000"
 
 MAKE: Mapping[str, tuple[str, str]] = {
     # image          made of    how; {source} and {image} are paths
@@ -80,12 +81,7 @@ class Disk:
             gather(staging, self.data_bytes)
             with path.open("wb") as file:
                 file.truncate(self.size_bytes)
-            fixed = [
-                "-U",
-                "c0ffee00-0000-4000-8000-000000000000",
-                "-E",
-                "hash_seed=c0ffee00-0000-4000-8000-000000000001",
-            ]
+            fixed = ["-U", UUID, "-E", f"hash_seed={UUID}"]
             subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", *fixed, "-d", staging, path], check=True)
             os.truncate(path, self.disk_bytes)
         finally:

@@ -94,6 +94,5 @@ def _measured(command: Sequence[str]) -> Sample:
 
 def median(samples: Sequence[Sample]) -> Sample:
     """Of each figure by itself."""
-    return Sample(
-        *(statistics.median(figures) for figures in zip(*(vars(each).values() for each in samples), strict=True))
-    )
+    columns = zip(*(vars(each).values() for each in samples), strict=True)
+    return Sample(*map(statistics.median, columns))

@@ -1,4 +1,4 @@
-"""What is measured: the rows of the table, each with the tools that a user would chain and the limits of a machine.
+"""What is measured: the rows of the table, each with the plain tools that a user would chain and a machine's limits.
 
 The limit of a row is the largest of three parts, each taken alone: to fetch, to decode with the best tool on all cores,
 to write the data sparsely and fsync it. Where several tools could be the best, the fastest counts.
@@ -22,7 +22,6 @@ WRITE = (
 """Onto a file also where the target is a device: that lies on the same disk."""
 
 DOWNLOAD = "curl -sf -o {scratch} {url}"
-ALLOCATE = "sync {out}"
 
 
 @dataclass(frozen=True)
@@ -90,11 +89,13 @@ ROWS = [
 
 
 def chosen(words: str) -> list[Row]:
-    """Rows whose title or image begins with one of these, separated by commas; all for none."""
+    """Rows whose title begins with one of these or whose image it is, separated by commas; all for none."""
     wanted = [word.strip() for word in words.split(",") if word.strip()]
-    found = [
-        row for row in ROWS if not wanted or any(row.image == word or row.title.startswith(word) for word in wanted)
-    ]
+
+    def is_wanted(row: Row) -> bool:
+        return any(word == row.image or row.title.startswith(word) for word in wanted)
+
+    found = [row for row in ROWS if not wanted or is_wanted(row)]
     if not found:
         raise SystemExit(f"no row begins with {words!r}; there are: {', '.join(row.title for row in ROWS)}")
     return found

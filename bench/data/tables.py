@@ -31,7 +31,7 @@ def comparison(measured: Measured, title: str) -> Table:
             limit, why = limit_for(row, kind, measured)
             table.add_row(
                 row.title, kind, seconds(ours), seconds(plain), f"{limit:.2f} {why}" if limit else "",
-                ratio(ours, of(plain), row.asked_of_plain), ratio(ours, limit, row.asked_of_limit),
+                ratio(ours, plain.seconds if plain else 0, row.asked_of_plain), ratio(ours, limit, row.asked_of_limit),
                 both(ours, plain, lambda each: f"{each.cpu_s:.2f}"),
                 both(ours, plain, lambda each: f"{each.peak_bytes / MIB:.0f}"),
                 both(ours, plain, lambda each: f"{each.fetched_bytes / MIB:.0f}"),
@@ -48,7 +48,7 @@ def squeezing(measured: Measured, title: str) -> Table:
             free, within = results[f"ours {kind}"].result, results[f"ours {kind} squeezed"].result
             table.add_row(
                 row.title, kind, seconds(free), seconds(within),
-                ratio(within, of(free), SQUEEZED_AT_MOST),
+                ratio(within, free.seconds if free else 0, SQUEEZED_AT_MOST),
                 both(within, free, lambda each: f"{each.peak_bytes / MIB:.0f}"),
                 both(within, free, lambda each: f"{each.written_bytes / MIB:.0f}"),
             )  # fmt: skip
@@ -83,11 +83,6 @@ def limit_for(row: Row, kind: str, measured: Measured) -> tuple[float, str]:
 
 def seconds(sample: Sample | None) -> str:
     return f"{sample.seconds:.2f}" if sample else "failed"
-
-
-def of(other: Sample | None) -> float:
-    """Seconds to compare with; 0 where it failed."""
-    return other.seconds if other else 0.0
 
 
 def ratio(ours: Sample | None, other_s: float, asked: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,6 @@ class Place:
     """File or device to write to."""
     file: Path
     """What holds the data: the file itself, or the file under the device."""
-    size_bytes: int
 
     @property
     def scratch(self) -> Path:
@@ -40,19 +40,23 @@ class Place:
 def places(home: Path, size_bytes: int) -> Iterator[list[Place]]:
     """A file, and where we may have one a loop device."""
     home.mkdir(parents=True, exist_ok=True)
-    found = [Place("file", home / "disk.img", home / "disk.img", size_bytes)]
-    backing = home / "backing"
+    try:
+        with loop_device(home / "backing", size_bytes) as block:
+            yield [Place("file", home / "disk.img", home / "disk.img"), *block]
+    finally:
+        shutil.rmtree(home)
+
+
+@contextmanager
+def loop_device(backing: Path, size_bytes: int) -> Iterator[list[Place]]:
+    if os.geteuid() != 0:
+        yield []
+        return
     with backing.open("wb") as file:
         file.truncate(size_bytes)
-    device = ""
+    attach: list[str | Path] = ["losetup", "--find", "--show", backing]
+    device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
     try:
-        if os.geteuid() == 0:
-            attach = ["losetup", "--find", "--show", str(backing)]
-            device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
-            found.append(Place("block", Path(device), backing, size_bytes))
-        yield found
+        yield [Place("block", Path(device), backing)]
     finally:
-        if device:
-            subprocess.run(["losetup", "--detach", device], check=True)
-        found[0].renew()
-        backing.unlink()
+        subprocess.run(["losetup", "--detach", device], check=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from importer_image.errors import Permanent
 from importer_image.extent import Buffer
+from importer_image.memory import keep_freed
 
 if TYPE_CHECKING:
     from importer_image.source import Range, Source
@@ -121,6 +122,7 @@ class Decompressed:
         return b"".join(self._peeked)[:length]
 
     def stream(self) -> Iterator[memoryview]:
+        keep_freed()
         self._thread = Thread(target=self._run_ahead, daemon=True)
         self._thread.start()
         while self._peeked:

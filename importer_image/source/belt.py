@@ -30,6 +30,11 @@ class Belt:
         self._error: BaseException | None = None
         self._closed = False
 
+    @property
+    def awaited(self) -> bool:
+        """Whether the slice that is to be taken next is not there yet."""
+        return self._taken not in self._filled
+
     def reserve(self, number: int) -> mmap:
         """A buffer for that slice as soon as it is its turn. Raises Stopped when the belt has been closed.
 

@@ -8,8 +8,10 @@ connections fetch consecutive ranges, each of which goes on by itself where it b
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Event, Lock, Thread
 from typing import TypeVar
 
@@ -17,7 +19,8 @@ from importer_image import job
 from importer_image.errors import Transient
 from importer_image.log import log
 from importer_image.source import About, OnBytes, Range, answer
-from importer_image.source.belt import SLICE_BYTES, Belt, Stopped
+from importer_image.source.belt import SLICE_BYTES, WINDOW_SLICES, Belt, Stopped
+from importer_image.source.crew import Crew
 from importer_image.source.patience import OPENING
 from importer_image.source.reader import RangeReader, StreamReader
 from importer_image.source.site import Site, Visit
@@ -80,6 +83,16 @@ class Group:
         for index, done in enumerate(range(0, self.length, SLICE_BYTES)):
             yield self.first + index, self.offset + done, min(SLICE_BYTES, self.length - done)
 
+    def cut(self, slices: int) -> tuple[Group, Group | None]:
+        """Its first slices, and the rest of it if there is any."""
+        length = slices * SLICE_BYTES
+        if self.length <= length:
+            return self, None
+        return (
+            Group(self.first, self.offset, length),
+            Group(self.first + slices, self.offset + length, self.length - length),
+        )
+
 
 def groups_of(ranges: Sequence[Range], connections: int) -> list[Group]:
     """Requests for these ranges: large enough to hide round trips, small enough to keep all connections busy."""
@@ -105,7 +118,7 @@ class HttpSource:
         self.about = About({}, self.size_bytes, f"{site.origin.fingerprint} {lasting}" if lasting else "")
         self._site = site
         self._visit = visit
-        self._connections = max(1, connections)
+        self._crew = Crew(max(1, connections))
         self._on_bytes = on_bytes
         self._stop = Event()
         self._lock = Lock()
@@ -138,11 +151,10 @@ class HttpSource:
 
     def read_ranges(self, ranges: Sequence[Range]) -> Iterator[tuple[int, memoryview]]:
         known = len(self._prefix)
-        groups = groups_of(
-            [(max(o, known), o + n - max(o, known)) for o, n in ranges if o + n > known], self._connections
-        )
-        waiting = iter(groups)
-        self._start([lambda: self._carry(waiting)] * min(self._connections, len(groups)))
+        asked = [(max(o, known), o + n - max(o, known)) for o, n in ranges if o + n > known]
+        groups = deque(groups_of(asked, self._crew.size))
+        self._crew.begin()
+        self._start([partial(self._carry, groups, place) for place in range(min(self._crew.size, len(groups)))])
         slices = self._belt.slices()
         for offset, length in ranges:
             end = offset + length
@@ -168,9 +180,14 @@ class HttpSource:
 
     def _start(self, work: Sequence[Callable[[], None]]) -> None:
         self._belt = Belt()
-        self._threads = [Thread(target=self._guarded, args=(task,), daemon=True) for task in work]
-        for thread in self._threads:
-            thread.start()
+        self._threads = []
+        for task in work:
+            self._add(task)
+
+    def _add(self, task: Callable[[], None]) -> None:
+        thread = Thread(target=self._guarded, args=(task,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _finish(self) -> None:
         self._belt.close()
@@ -186,18 +203,31 @@ class HttpSource:
         except BaseException as error:
             self._belt.fail(error)
 
-    def _carry(self, groups: Iterator[Group]) -> None:
-        """Fetch one group after another until none is left."""
+    def _carry(self, groups: deque[Group], place: int) -> None:
+        """Fetch one group after another until none is left, or the crew no longer needs the one in this place."""
         belt, reader = self._belt, self._borrow()
-        while (group := self._next(groups)) is not None:
+        if place >= self._crew.least and not reader.reach():
+            with self._lock:
+                self._crew.left()
+            return
+        while (group := self._next(groups, place)) is not None:
             reader.begin(group.offset, group.length)
             for number, offset, length in group.slices:
                 buffer = belt.reserve(number)
                 with memoryview(buffer) as view:
                     reader.fill(view[:length])
                 belt.put(number, buffer, offset, length)
+            self._count(groups, place, group.length)
         with self._lock:
             self._idle.append(reader)
+
+    def _count(self, groups: deque[Group], place: int, length: int) -> None:
+        """What the crew learns from it, and who joins it."""
+        with self._lock:
+            before = self._crew.size
+            self._crew.finished(place, length, self._belt.awaited, time.monotonic())
+            for another in range(before, self._crew.size):
+                self._add(partial(self._carry, groups, another))
 
     def _carry_stream(self) -> None:
         belt, offset, number = self._belt, len(self._prefix), 0
@@ -212,9 +242,15 @@ class HttpSource:
                 belt.end(number)
                 return
 
-    def _next(self, groups: Iterator[Group]) -> Group | None:
+    def _next(self, groups: deque[Group], place: int) -> Group | None:
+        """All that are at work fit onto the belt together."""
         with self._lock:
-            return next(groups, None)
+            if not groups or place >= self._crew.size:
+                return None
+            group, rest = groups.popleft().cut(max(1, WINDOW_SLICES // self._crew.size))
+            if rest:
+                groups.appendleft(rest)
+            return group
 
     def _borrow(self) -> RangeReader:
         with self._lock:

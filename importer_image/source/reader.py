@@ -41,6 +41,15 @@ class RangeReader:
     def begin(self, offset: int, length: int) -> None:
         self._position, self._end = offset, offset + length
 
+    def reach(self) -> bool:
+        """Whether there is a connection to the server; it asks for nothing yet."""
+        try:
+            if self._connection.sock is None:
+                self._connection.connect()
+        except (OSError, Transient):
+            return False
+        return True
+
     def adopt(self, visit: Visit) -> int:
         """Begin with the range that a response is already bringing; returns its length."""
         length = visit.answer.length or 0

@@ -25,7 +25,7 @@ from importer_image.main import exit_code
 from importer_image.progress import Progress
 from importer_image.terminal import at_terminal
 from tests.images import MIB, disk, identical, qcow2, qemu_img
-from tests.transfer.devices import needs_root
+from tests.transfer.cgroup import memory_limit, needs_cgroup
 from tests.transfer.faulty import Fault, faulty
 from tests.transfer.imports import job
 from tests.transfer.webserver import WebServer, free_port
@@ -232,11 +232,7 @@ def test_a_report_on_standard_output(web: WebServer, image: Path, out: Path) -> 
     assert identical(image, out)
 
 
-MEMORY = Path("/sys/fs/cgroup/memory")
-
-
-@needs_root
-@pytest.mark.skipif(not MEMORY.is_dir(), reason="needs the memory controller of cgroup v1")
+@needs_cgroup
 @pytest.mark.parametrize(("form", "way"), [("raw", ""), ("qcow2", "stream/"), ("vmdk", "")])
 def test_96_mib_are_enough(form: str, way: str, web: WebServer, out: Path) -> None:
     """Page cache included, for a dense disk that is larger than that."""
@@ -249,14 +245,10 @@ def test_96_mib_are_enough(form: str, way: str, web: WebServer, out: Path) -> No
         text = web.files / "large.txt"  # Data that compresses is quicker to compress.
         text.write_bytes(os.urandom(4096) * 28_000)
         qemu_img("convert", "-f", "raw", "-O", form, "-o", "subformat=streamOptimized", text, path)
-    group = MEMORY / f"importer-test-{os.getpid()}"
-    group.mkdir()
-    try:
-        (group / "memory.limit_in_bytes").write_text(str(96 * MIB))
-        enter = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"]
-        done = subprocess.run([*enter, *COMMAND, web.url(path, way), out], capture_output=True, text=True, check=False)
+    with memory_limit(96 * MIB) as group:
+        done = subprocess.run(
+            group.entered([*COMMAND, web.url(path, way), str(out)]), capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
-        assert "oom_kill 0" in (group / "memory.oom_control").read_text()
-    finally:
-        group.rmdir()
+        assert group.killed == 0
     assert identical(path, out, form)
