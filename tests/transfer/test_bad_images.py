@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -19,13 +20,7 @@ CORRUPT = f"{CONVERT}the image is corrupt: "
 L1_JSON = '{"file.driver": "http", "file.url": "{url}", "file.timeout": 3600}'
 COMPRESSED = 1 << 62
 DATA = 5 << 16
-
-
-def packed(data: bytes, offset: int = DATA) -> tuple[int, bytes]:
-    """L2 entry of a compressed cluster, and its bytes."""
-    deflate = zlib.compressobj(wbits=-12)
-    body = deflate.compress(data) + deflate.flush()
-    return COMPRESSED | (len(body) + 511) // 512 << 54 | offset, body
+ZLIB, ZSTD = 0, 1
 
 
 QCOW2 = {
@@ -174,15 +169,35 @@ def test_clusters_that_share_their_data(web: WebServer, out: Path) -> None:
     assert report.source_bytes <= path.stat().st_size
 
 
-def test_a_bomb_in_a_cluster(web: WebServer, out: Path) -> None:
-    """More comes out of it than a cluster holds: QEMU takes the first cluster of it, and so do we."""
-    entry, body = packed(bytes([7]) * 4 * MIB)
-    path = web.files / "bomb.qcow2"
-    content = bytearray(Crafted(l2=(entry,)).write(path).read_bytes())
+def with_cluster(path: Path, body: bytes, compression: int) -> Path:
+    """An image with one compressed cluster."""
+    entry = COMPRESSED | (len(body) + 511) // 512 << 54 | DATA
+    content = bytearray(
+        Crafted(l2=(entry,), incompatible=8 * compression, compression=compression).write(path).read_bytes()
+    )
     content[DATA : DATA + len(body)] = body
     path.write_bytes(content)
+    return path
+
+
+def deflated(data: bytes) -> bytes:
+    deflate = zlib.compressobj(wbits=-12)
+    return deflate.compress(data) + deflate.flush()
+
+
+def test_a_bomb_in_a_cluster(web: WebServer, out: Path) -> None:
+    """More comes out of it than a cluster holds: QEMU takes the first cluster of it, and so do we."""
+    path = with_cluster(web.files / "bomb.qcow2", deflated(bytes([7]) * 4 * MIB), ZLIB)
     assert imported(web.url(path), out).succeeded
-    assert "identical" in qemu_img("compare", "-f", "qcow2", "-F", "raw", path, out)
+    assert identical(path, out)
+
+
+@pytest.mark.parametrize("length", [(64 << 10) + 1, 4 * MIB], ids=["a byte too many", "a bomb"])
+def test_a_bomb_in_a_zstd_cluster(length: int, web: WebServer, out: Path) -> None:
+    """This QEMU refuses."""
+    body = subprocess.run(["zstd", "-c"], input=bytes([7]) * length, stdout=subprocess.PIPE, check=True).stdout
+    path = with_cluster(web.files / "bomb.qcow2", body, ZSTD)
+    refused(web.url(path), out, f"{CORRUPT}the compressed cluster at 0 ")
 
 
 REFUSED = {

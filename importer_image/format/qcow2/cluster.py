@@ -21,7 +21,7 @@ def cluster_decoder(header: Header) -> Decode:
     def decode(place: int, data: bytes) -> Extent:
         try:
             cluster = inflate(data)
-        except Exception as error:  # IsalError, ZstdError: no common base
+        except Exception as error:  # IsalError, ZstdError, ValueError: no common base
             raise corrupt(f"the compressed cluster at {place} cannot be decoded ({error})") from error
         if len(cluster) != header.cluster_bytes:
             raise corrupt(f"the compressed cluster at {place} holds {len(cluster)} bytes")
@@ -47,7 +47,12 @@ def _zstd(cluster_bytes: int) -> Inflate:
     from importer_image.format.zstd import limited_decompressor
 
     def inflate(data: bytes) -> bytes:
-        return limited_decompressor(ZSTD_WINDOW_LOG_LIMIT).decompress(data, cluster_bytes)
+        """As QEMU does it: other than with zlib, the frame has to end with the cluster."""
+        frame = limited_decompressor(ZSTD_WINDOW_LOG_LIMIT)
+        cluster = frame.decompress(data, cluster_bytes + 1)
+        if not frame.eof:
+            raise ValueError("it does not end where the cluster is full")
+        return cluster
 
     return inflate
 

@@ -147,12 +147,16 @@ class Endless:
 
 
 HUGE: dict[str, tuple[Vdi | Vhd | Vhdx, int, bool]] = {
-    "vdi of 511 TiB, unallocated, as a stream": (
-        Vdi(blocks=511 << 20, size=511 << 40, data_offset=1 << 31, map=(), length=1024),
+    "vdi of 512 TiB, unallocated, as a stream": (
+        Vdi(blocks=(1 << 29) - 128, size=(1 << 49) - 128 * MIB, data_offset=1 << 31, map=(), length=1024),
         0xFF,
         False,
     ),
-    "vdi of 511 TiB, all at one place, by range": (Vdi(blocks=511 << 20, size=511 << 40, length=1024), 0, True),
+    "vdi of 512 TiB, all at one place, by range": (
+        Vdi(blocks=(1 << 29) - 128, size=(1 << 49) - 128 * MIB, length=1024),
+        0,
+        True,
+    ),
     "vhdx of 64 TiB, not present, as a stream": (
         Vhdx(
             size=64 << 40,
