@@ -12,6 +12,7 @@ from importer_image.source.nbd.protocol import Chunk, Run
 
 TIMEOUT_S = 600.0
 """A server that says nothing for so long is dead: nbdkit's retry filter alone may take minutes."""
+LEAVE_S = 5.0
 MAPPED_BYTES = 2 << 30
 """Asked for by one block status (spec 5.3)."""
 
@@ -78,8 +79,13 @@ class Connection:
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """In order: nbdkit 1.32 dies when it has an answer for a client that is gone."""
         with suppress(OSError):
             self._sock.sendall(protocol.request(protocol.DISCONNECT, 0, 0, 0))
+            self._sock.shutdown(socket.SHUT_WR)
+            self._sock.settimeout(LEAVE_S)
+            while self._sock.recv(1 << 20):
+                pass
         self._sock.close()
 
     def _negotiate(self, option: int, payload: bytes) -> list[tuple[int, bytes]]:
