@@ -96,7 +96,9 @@ def parser() -> argparse.ArgumentParser:
         "--architecture", default="", help="of the image in a registry, e.g. arm64 (default: this machine's)"
     )
     found.add_argument("--preallocate", action="store_true", help="allocate all storage of the disk")
-    found.add_argument("--connections", type=int, default=4, metavar="N", help="to fetch with (default: 4)")
+    found.add_argument(
+        "--connections", type=int, default=4, metavar="N", help="to begin with (default: 4); 1: never more"
+    )
     found.add_argument("--journal", default="", metavar="DIR", help=JOURNAL)
     found.add_argument("--json", metavar="REPORT", help="write a report to this file; - for standard output")
     return found
