@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 from random import Random
@@ -18,43 +18,10 @@ from importer_image.format.vmdk.decoder import open_vmdk
 from importer_image.format.vmdk.descriptor import parse
 from importer_image.format.vmdk.ledger import Ledger
 from importer_image.format.vmdk.stream import Cursor, Cut
+from tests.unit.importer.sliced import Sliced, contents
 from tests.vmdk import SECTOR, Export, Head, Sparse
 
 on_any_machine = settings(deadline=None)
-
-
-class Sliced:
-    """The bytes of a file in slices of the given sizes, each worthless as soon as the next is asked for."""
-
-    name = "image"
-
-    def __init__(self, content: bytes, sizes: Sequence[int], ranged: bool) -> None:
-        self.size_bytes = len(content)
-        self.ranged = ranged
-        self._content = content
-        self._sizes = sizes
-
-    def peek(self, length: int) -> bytes:
-        return self._content[:length]
-
-    def stream(self) -> Iterator[memoryview]:
-        for _, view in self.read_ranges([(0, self.size_bytes)]):
-            yield view
-
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, memoryview]]:
-        number = 0
-        for offset, length in ranges:
-            end = offset + length
-            while offset < end:
-                step = min(self._sizes[number % len(self._sizes)], end - offset)
-                buffer = bytearray(self._content[offset : offset + step])
-                yield offset, memoryview(buffer)
-                buffer[:] = b"\xee" * len(buffer)
-                offset += step
-                number += 1
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 def decoded(content: bytes, sizes: Sequence[int] = (1 << 20,), ranged: bool = False) -> bytes:
@@ -63,14 +30,7 @@ def decoded(content: bytes, sizes: Sequence[int] = (1 << 20,), ranged: bool = Fa
     image = open_vmdk(source, source.peek(4096))
     if image.virtual_bytes > 64 << 20:
         raise Permanent("larger than the target")
-    disk = bytearray(b"\xcc" * image.virtual_bytes)
-    covered = 0
-    for offset, length, piece in image.extents():
-        assert 0 < length <= len(disk) - offset
-        disk[offset : offset + length] = bytes(length) if piece is None else bytes(piece)
-        covered += length
-    assert covered == len(disk)
-    return bytes(disk)
+    return contents(image)
 
 
 def decoded_or_refused(content: bytes, ranged: bool = False) -> bytes | None:
