@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from importer_image.codec import MAGIC_BYTES, codec_of
 from importer_image.covered import Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Extents
-from importer_image.format.detect import Kind, compression_of, recognised
+from importer_image.format.detect import Kind, recognised
 from importer_image.format.raw import Raw
 from importer_image.source import Disk
 
@@ -74,13 +75,13 @@ def find_archive(source: Source) -> tuple[Source, Archive]:
 def unwrapped(source: Source) -> tuple[Source, str]:
     """What is inside all compression, and the layers of that as the end of a name: `.xz.gz`."""
     layers = ""
-    while (kind := compression_of(source.peek(HEAD_BYTES))) is not None:
+    while codec := codec_of(source.peek(MAGIC_BYTES)):
         if layers.count(".") == LAYERS:
             raise Permanent(f"the image is compressed more than {LAYERS} times")
-        from importer_image.format.compress import Decompressed
+        from importer_image.source.decompressed import Decompressed
 
-        layers = f".{kind.name}{layers}"
-        source = Decompressed(source, kind.name)
+        layers = f".{codec}{layers}"
+        source = Decompressed(source, codec)
     return source, layers
 
 

@@ -25,12 +25,6 @@ class Kind:
     hint: str = ""
 
 
-COMPRESSED = (
-    Kind("gz", b"\x1f\x8b"),
-    Kind("zst", b"\x28\xb5\x2f\xfd"),
-    Kind("xz", b"\xfd7zXZ\x00"),
-    Kind("bz2", b"1AY&SY", 4),
-)
 DECODED = (
     Kind("qcow2", b"QFI\xfb"),
     Kind("vmdk", b"KDMV"),
@@ -57,11 +51,6 @@ DESCRIPTION = b"# Disk DescriptorFile"
 
 _MARKUP = (b"<!doctype html", b"<html", b"<?xml", b"<head", b"<body")
 _TEXT_CONTROLS = b"\t\n\r\f\x1b"
-
-
-def compression_of(head: bytes) -> Kind | None:
-    """One of COMPRESSED."""
-    return next((kind for kind in COMPRESSED if _begins(head, kind)), None)
 
 
 def recognised(head: bytes, image: str) -> Kind:

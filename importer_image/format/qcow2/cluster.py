@@ -34,7 +34,7 @@ def cluster_decoder(header: Header) -> Decode:
 def _zlib(cluster_bytes: int) -> Inflate:
     from isal import isal_zlib
 
-    from importer_image.format.inflate import bare
+    from importer_image.codec.inflate import bare
 
     def leniently(data: bytes) -> bytes:
         """As QEMU does it: a cluster is good as soon as it is full, whether its data ends there or not."""
@@ -44,7 +44,7 @@ def _zlib(cluster_bytes: int) -> Inflate:
 
 
 def _zstd(cluster_bytes: int) -> Inflate:
-    from importer_image.format.zstd import limited_decompressor
+    from importer_image.codec.zstd import limited_decompressor
 
     def inflate(data: bytes) -> bytes:
         """As QEMU does it: other than with zlib, the frame has to end with the cluster."""

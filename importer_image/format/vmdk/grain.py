@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from isal.igzip_lib import DECOMP_ZLIB, IgzipDecompressor
 
+from importer_image.codec.inflate import in_zlib
 from importer_image.extent import Extent
-from importer_image.format.inflate import in_zlib
 from importer_image.format.mapped import corrupt
 from importer_image.format.unpack import Decode
 from importer_image.format.vmdk.header import Header

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 
+from importer_image.codec import MAGIC_BYTES, codec_of
 from importer_image.errors import Permanent, told_as
 from importer_image.source import OnBytes
 from importer_image.source.local import LocalFile
 from importer_image.source.registry import manifest
 from importer_image.source.registry.digest import verify
-from importer_image.source.registry.layer import codec_of
 from importer_image.source.registry.manifest import Descriptor, Index
 from importer_image.source.registry.tape import RangeTape
 from importer_image.source.registry.tar import members
@@ -63,7 +63,7 @@ class ArchiveStore:
         archive = LocalFile(self._path, lambda count: None)
         try:
             with told_as("failed to pull image"):
-                if codec_of(archive.peek(16)):
+                if codec_of(archive.peek(MAGIC_BYTES)):
                     raise Permanent(
                         f"{self._path} is compressed", "Unpack the archive first; its layers may be compressed."
                     )

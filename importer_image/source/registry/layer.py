@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from importer_image.codec import MAGIC_BYTES, codec_of
 from importer_image.errors import Permanent
 from importer_image.log import log
 from importer_image.source import About
@@ -22,7 +23,6 @@ DIRECTORY = "disk"
 WHITEOUT = ".wh."
 """Before the name of a file that an upper layer takes away."""
 LINK_LIMIT = 8
-MAGIC_BYTES = 16
 TAIL_BYTES = 4 << 20
 """What is read behind the disk to come to the end of the layer, where its digest tells whether it was the right one.
 Behind a disk that is alone in its layer come some KiB of zeros."""
@@ -66,7 +66,7 @@ def unpacked(layer: Source) -> Source:
     codec = codec_of(layer.peek(MAGIC_BYTES))
     if not codec:
         return layer
-    from importer_image.format.compress import Decompressed
+    from importer_image.source.decompressed import Decompressed
 
     return Decompressed(layer, codec)
 
@@ -128,12 +128,6 @@ def leads_to(link: Member) -> Path:
         else:
             raise tainted(link.link)
     return tuple(path)
-
-
-def codec_of(head: bytes) -> str:
-    from importer_image.format.detect import COMPRESSED
-
-    return next((kind.name for kind in COMPRESSED if head.startswith(kind.magic, kind.offset)), "")
 
 
 def tainted(name: str) -> Permanent:

@@ -68,7 +68,7 @@ class LzmaError(Exception):
 
 
 class ParallelDecompressor:
-    """One xz stream, as `format.compress.Member` has it."""
+    """One xz stream, as `codec.stream.Member` has it."""
 
     def __init__(self, memory_limit_bytes: int, threads: int = 0) -> None:
         """`memory_limit_bytes`: of one thread alone. Raises LzmaError."""
