@@ -7,11 +7,13 @@ needed, which takes as long as compressing them does, and are kept.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.data.contest import IMPORTER, LIMIT_BYTES, Arena, Contender
 from bench.data.images import CACHE, GIB, MIB, Disk
@@ -116,6 +118,8 @@ def options_of(arguments: Sequence[str] | None) -> Options:
 
 def main() -> int:
     options = options_of(None)
+    # rapidgzip is a Python package, which a virtual environment has beside its interpreter.
+    os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
     try:
         if packages := sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)}):
             install_packages(packages)

@@ -32,7 +32,7 @@ class Place:
             self.out.unlink(missing_ok=True)
         else:
             # Through the device, so that its page cache is emptied, too.
-            subprocess.run(["blkdiscard", "--force", self.out], check=True)
+            subprocess.run(["blkdiscard", "--force", self.out], check=True, capture_output=True)
         subprocess.run(["sync", "--file-system", self.file.parent], check=True)
 
 

@@ -108,19 +108,21 @@ class Placement:
     def _take(self, run: Run, parts: tuple[bytes, ...], data: Buffer) -> tuple[Run, tuple[bytes, ...]]:
         """Use bytes for the beginning of a run; what is left of it, and the parts that it has by now."""
         taken = len(data)
-        rest = run._replace(offset=run.offset + taken, length=run.length - taken)
-        if not run.whole:
-            self._ready.append(Piece(run.kind, run.place, data))
-            return rest._replace(place=run.place + taken), ()
+        offset, length, kind, place, whole = run
+        # Not by _replace, which takes three times as long: this is done for every compressed cluster.
+        rest = Run(offset + taken, length - taken, kind, place if whole else place + taken, whole)
+        if not whole:
+            self._ready.append(Piece(kind, place, data))
+            return rest, ()
         if rest.length:
             self._hold(taken)
             return rest, (*parts, bytes(data))
         if parts:
             self._held_bytes -= sum(map(len, parts))
             data = b"".join((*parts, data))
-        self._ready.append(Piece(run.kind, run.place, data))
+        self._ready.append(Piece(kind, place, data))
         if self._parked:
-            self._parked.keep_tail(run.kind, rest.offset, data)
+            self._parked.keep_tail(kind, rest.offset, data)
         return rest, ()
 
     def _pass(self, offset: int, view: memoryview, until: int) -> None:
