@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -59,13 +59,12 @@ def claim(*options: str) -> Callable[[Path], Path]:
 )
 def test_it_costs_nothing(make: Callable[[Path], Path], web: WebServer, out: Path) -> None:
     image = make(web.files / "bomb")
-    before = os.statvfs(out.parent)
     with memory_limit(MEMORY_BYTES) as group:
-        command = group.entered([*COMMAND, web.url(image), str(out), "--size", "64Mi"])
+        command = group.entered([*COMMAND, web.url(image), str(out), "--size", "64Mi", "--json", "-"])
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert group.killed == 0
     assert done.returncode == 1, done.stderr
     assert "is larger than the reported available storage" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(out.parent.iterdir()) == []
-    assert (before.f_bfree - os.statvfs(out.parent).f_bfree) * before.f_frsize < 64 * MIB
+    assert json.loads(done.stdout).get("writtenBytes", 0) <= 64 * MIB
