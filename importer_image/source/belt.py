@@ -6,7 +6,7 @@ waited for can always be filled, whatever the others do, and a server that is fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from mmap import mmap
 from threading import Condition
 
@@ -59,6 +59,15 @@ class Belt:
         with self._changed:
             self._count = count
             self._changed.notify_all()
+
+    def carry(self, task: Callable[[], None]) -> None:
+        """For a thread: do what puts slices onto the belt. It does not end unnoticed, whoever takes gets its error."""
+        try:
+            task()
+        except Stopped:
+            pass
+        except BaseException as error:
+            self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         with self._changed:

@@ -19,7 +19,7 @@ from importer_image import job
 from importer_image.errors import Transient
 from importer_image.log import log
 from importer_image.source import About, OnBytes, Range, answer
-from importer_image.source.belt import SLICE_BYTES, WINDOW_SLICES, Belt, Stopped
+from importer_image.source.belt import SLICE_BYTES, WINDOW_SLICES, Belt
 from importer_image.source.crew import Crew
 from importer_image.source.patience import OPENING
 from importer_image.source.reader import RangeReader, StreamReader
@@ -185,7 +185,7 @@ class HttpSource:
             self._add(task)
 
     def _add(self, task: Callable[[], None]) -> None:
-        thread = Thread(target=self._guarded, args=(task,), daemon=True)
+        thread = Thread(target=self._belt.carry, args=(task,), daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -193,15 +193,6 @@ class HttpSource:
         self._belt.close()
         for thread in self._threads:
             thread.join()
-
-    def _guarded(self, task: Callable[[], None]) -> None:
-        """No thread ends unnoticed: whoever takes from the belt gets its error."""
-        try:
-            task()
-        except Stopped:
-            pass
-        except BaseException as error:
-            self._belt.fail(error)
 
     def _carry(self, groups: deque[Group], place: int) -> None:
         """Fetch one group after another until none is left, or the crew no longer needs the one in this place."""

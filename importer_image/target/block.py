@@ -172,6 +172,7 @@ class BlockTarget:
         self._writer.write_zeros(offset, body - offset)
         for start in range(body, body_end, PUNCH_BYTES):
             kernel.zero_out(self._fd, start, min(PUNCH_BYTES, body_end - start))
+        self._writer.touched()
         self._writer.write_zeros(body_end, end - body_end)
 
 

@@ -34,12 +34,15 @@ class Writer:
         """First byte and end of what the window covers. Writes come in nearly ascending order, so a span will do."""
         self._draining = _NOTHING
         self._paced = True
+        self._unsettled = True
+        """Whether there may be something to wait for. What made the target ready, before the first write, counts."""
 
     def write(self, offset: int, data: Buffer) -> None:
         view = memoryview(data)
         done, length = 0, len(view)
         while done < length:
             done += os.pwrite(self._fd, view[done:], offset + done)
+        self.touched()
         self.written_bytes += length
         self._filled_bytes += length
         start, end = self._filling if self._filled_bytes > length else (offset, offset)
@@ -60,11 +63,19 @@ class Writer:
         self._turn_window()
         os.fsync(self._fd)
 
+    def touched(self) -> None:
+        """Something was changed, not by `write`: to be said after the change, or `settle` may look too early."""
+        self._unsettled = True
+
     def settle(self) -> None:
         """Return when all that was written before is on stable storage; another thread may go on writing.
 
-        Through a description of its own, because the kernel tells an error of the device once to each.
+        Through a description of its own, because the kernel tells an error of the device once to each. Where only holes
+        have passed since the last time there is nothing to wait for: of a sparse disk that is most of the times.
         """
+        if not self._unsettled:
+            return
+        self._unsettled = False
         if self._settling_fd < 0:
             self._settling_fd = os.open(f"/proc/self/fd/{self._fd}", os.O_WRONLY | os.O_CLOEXEC)
         os.fdatasync(self._settling_fd)

@@ -50,7 +50,7 @@ class Reader:
         self._stop = Event()
         self._lock = Lock()
         self._asked: dict[int, Asked] = {}
-        self._threads = [Thread(target=self._guarded, args=(task,), daemon=True) for task in (self._ask, self._take)]
+        self._threads = [Thread(target=self._belt.carry, args=(task,), daemon=True) for task in (self._ask, self._take)]
 
     def slices(self) -> Iterator[tuple[int, memoryview]]:
         """The bytes of the ranges in order, in pieces `(offset, bytes)`, each valid until the next is asked for."""
@@ -69,15 +69,6 @@ class Reader:
             if thread.ident:
                 thread.join(JOIN_S)
         self._connection.close()
-
-    def _guarded(self, task: Callable[[], None]) -> None:
-        """No thread ends unnoticed: whoever takes from the belt gets its error."""
-        try:
-            task()
-        except Stopped:
-            pass
-        except BaseException as error:
-            self._belt.fail(error)
 
     def _ask(self) -> None:
         for number, (offset, length) in enumerate(pieces(self._ranges)):
