@@ -94,7 +94,7 @@ def opened_image(job: Job, target: Target, progress: Progress, environment: Mapp
             source, image = find_image(outer, job.source.previous_checkpoint)
         with closing(source):
             found = about(outer)
-            resumable = not isinstance(source, Disk) and source.ranged and isinstance(image, Resumable)
+            resumable = isinstance(image, Resumable) and (isinstance(source, Disk) or source.ranged)
             yield Opened(image, found, identity_of(job, image, found.identity) if resumable else {})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import closing
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from importer_image import attempt
 from importer_image.job import Target
 from importer_image.source import Disk
 from importer_image.source.open import open_source
 from importer_image.terminal import at_terminal
-from tests.images import MIB
+from tests.images import KIB, MIB
 from tests.transfer.imageio import Daemon
 from tests.transfer.ovirt import At, Ovirt
 
@@ -137,6 +139,22 @@ def test_a_daemon_that_comes_back_without_the_ticket(ovirt: Ovirt, daemon: Daemo
     assert "broke off: expected status code 200, got 403" in report.message
     assert ovirt.imported("disk", out).succeeded
     assert out.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(("snapshot", "goes_on"), [("disk", True), ("", False)])
+def test_a_snapshot_is_gone_on_with(
+    snapshot: str, goes_on: bool, ovirt: Ovirt, daemon: Daemon, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk of a machine may be another one by now: it is begun again."""
+    monkeypatch.setattr(attempt, "EVERY_BYTES", 256 * KIB)
+    path = ovirt.disk("disk", os.urandom(16 * MIB) + bytes(8 * MIB) + os.urandom(16 * MIB))
+    broken = ovirt.imported("disk", out, progress=At(24 * MIB, daemon.restart), current_checkpoint=snapshot)
+    assert (broken.error, out.exists()) == ("transient", goes_on)
+    report = ovirt.imported("disk", out, current_checkpoint=snapshot)
+    assert report.succeeded, report.message
+    assert (report.resumed_bytes > 0, report.source_bytes < 32 * MIB) == (goes_on, goes_on)
+    assert out.read_bytes() == path.read_bytes()
+    assert os.listdir(out.parent) == [out.name]
 
 
 def test_a_failure_cancels_the_transfer(ovirt: Ovirt, out: Path) -> None:

@@ -44,9 +44,9 @@ def serving(directory: Path, *arguments: str | Path) -> Iterator[Callable[[], Co
 def read(connect: Callable[[], Connection], ranges: list[tuple[int, int]]) -> list[bytes]:
     """Each range as one."""
     counted: list[int] = []
-    found = Reader(connect(), connect, ranges, counted.append)
+    found = Reader(connect(), connect, counted.append)
     try:
-        parts = [(offset, bytes(view)) for offset, view in found.slices()]
+        parts = [(offset, bytes(view)) for offset, view in found.slices(ranges)]
     finally:
         found.close()
     assert sum(counted) == sum(length for _, length in ranges)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from importer_image import attempt
 from importer_image.job import Job, Report, Source, Target
 from importer_image.pipeline import run
 from importer_image.progress import Progress
@@ -232,3 +233,23 @@ def test_a_disk_that_cannot_be_read(site: Site, out: Path, tmp_path: Path, monke
     assert report.message.startswith("Unable to process data: Unable to transfer source data to target file: read of ")
     assert "asynchronous read failed: Unknown error" in report.message
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("snapshot", "goes_on"), [(True, True), (False, False)])
+def test_a_snapshot_is_gone_on_with(
+    snapshot: bool, goes_on: bool, site: Site, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk of a machine may be another one by now: it is begun again."""
+    monkeypatch.setattr(attempt, "EVERY_BYTES", 256 * KIB)
+    name = site.vcenter.snapshots[0] if snapshot else ""
+    faults = tmp_path / "faults"
+    faults.write_text("F" * 10_000)
+    monkeypatch.setenv("STANDIN_FAULTS", str(faults))
+    broken = site.import_(out, current_checkpoint=name)
+    assert (broken.error, out.exists()) == ("transient", goes_on)
+    faults.write_text("")
+    report = site.import_(out, current_checkpoint=name)
+    assert not report.error, report.message
+    assert (report.resumed_bytes > 0) is goes_on
+    assert out.read_bytes() == site.raw(name or "current")
+    assert os.listdir(out.parent) == [out.name]

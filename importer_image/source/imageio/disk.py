@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from importer_image import job
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Permanent, Transient
 from importer_image.extent import Extent, Extents
-from importer_image.source import Disk, OnBytes, Range, Source
+from importer_image.source import About, Disk, OnBytes, Range, Source
+from importer_image.source.address import parse
 from importer_image.source.http import PREFIX_BYTES, HttpSource, open_site
 from importer_image.source.imageio.engine import Engine, Form, Wanted
 from importer_image.source.imageio.server import SECTOR_BYTES, Allocation, reachable_server
@@ -38,10 +40,15 @@ def open_imageio(
         if image.size_bytes is None:
             raise Permanent("the image server does not say how large the disk is")
         allocation = server.allocation(image.size_bytes) if image.ranged else None
-        return TransferredDisk(TransferredFile(image, transfer), image.size_bytes, allocation)
+        return TransferredDisk(TransferredFile(image, transfer), image.size_bytes, allocation, identity_of(source))
     except BaseException:
         transfer.end(succeeded=False)
         raise
+
+
+def identity_of(source: job.Source) -> str:
+    """A snapshot stays as it is; the disk of a machine may have another content a moment later."""
+    return f"{parse(source.url).shown} {source.disk_id} {source.current_checkpoint}" if source.current_checkpoint else ""
 
 
 class TransferredFile:
@@ -79,7 +86,7 @@ class TransferredFile:
         except Permanent as failure:
             raise Transient(
                 f"image transfer {self._transfer.id} broke off: {failure.text}",
-                "The image server was started anew or the transfer was ended in oVirt; the import starts again.",
+                "The image server was started anew or the transfer was ended in oVirt; the next attempt begins another.",
             ) from failure
         self._read_all = True
 
@@ -89,13 +96,19 @@ class TransferredDisk:
 
     name = "raw"
 
-    def __init__(self, image: TransferredFile, virtual_bytes: int, allocation: Allocation | None) -> None:
+    def __init__(
+        self, image: TransferredFile, virtual_bytes: int, allocation: Allocation | None, identity: str
+    ) -> None:
         self.virtual_bytes = virtual_bytes
         self.size_bytes = allocation.data_bytes if allocation else virtual_bytes
+        self.about = About(total_bytes=self.size_bytes, identity=identity if allocation else "")
         self._image = image
         self._allocation = allocation
 
     def extents(self) -> Extents:
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
         if self._allocation is None:
             offset = 0
             for view in self._image.stream():
@@ -104,7 +117,12 @@ class TransferredDisk:
             return
         for offset, length in self._allocation.zeros:
             yield Extent(offset, length, None)
-        for offset, view in self._image.read_ranges(self._allocation.data):
+        missing = [
+            (start, end - start)
+            for offset, length in self._allocation.data
+            for start, end in covered.gaps(offset, offset + length)
+        ]
+        for offset, view in self._image.read_ranges(missing):
             yield Extent(offset, len(view), view)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterable, Iterator, Sequence
 
 from importer_image import job
+from importer_image.covered import UNTOUCHED, Covered
 from importer_image.errors import Permanent
 from importer_image.extent import Extent, Extents
 from importer_image.log import log
@@ -44,7 +45,9 @@ def open_vddk(source: job.Source, on_bytes: OnBytes) -> VddkDisk:
     nbdkit = Nbdkit(opening, password)
     try:
         with nbdkit.explaining():
-            return VddkDisk(nbdkit, nbdkit.connect(), found.changed, on_bytes)
+            # A snapshot stays as it is; the disk of a machine may have another content a moment later.
+            identity = f"{address.authority} {found.machine} {found.file} {found.snapshot}" if found.snapshot else ""
+            return VddkDisk(nbdkit, nbdkit.connect(), found.changed, identity, on_bytes)
     except BaseException:
         nbdkit.close()
         raise
@@ -84,7 +87,12 @@ class VddkDisk:
     name = "raw"
 
     def __init__(
-        self, nbdkit: Nbdkit, connection: Connection, changed: Sequence[Range] | None, on_bytes: OnBytes
+        self,
+        nbdkit: Nbdkit,
+        connection: Connection,
+        changed: Sequence[Range] | None,
+        identity: str,
+        on_bytes: OnBytes,
     ) -> None:
         """`changed`: the only parts that are wanted; None for all."""
         self.virtual_bytes = connection.size_bytes
@@ -92,16 +100,20 @@ class VddkDisk:
         self._areas = [(0, self.virtual_bytes)] if changed is None else clipped(changed, self.virtual_bytes)
         self._data = list(allocated(connection, self._areas))
         # The library goes on speaking while it reads: what it says of itself is there when the report is made.
-        self.about = About(total_bytes=self.size_bytes, vddk_info=nbdkit.log.info)
-        self._reader = Reader(connection, nbdkit.connect, self._data, on_bytes)
+        self.about = About(total_bytes=self.size_bytes, identity=identity, vddk_info=nbdkit.log.info)
+        self._reader = Reader(connection, nbdkit.connect, on_bytes)
 
     @property
     def size_bytes(self) -> int:
         return sum(length for _, length in self._data)
 
     def extents(self) -> Extents:
+        return self.rest(UNTOUCHED)
+
+    def rest(self, covered: Covered) -> Extents:
+        areas, data = (without(covered, ranges, self.virtual_bytes) for ranges in (self._areas, self._data))
         with self._nbdkit.explaining():
-            yield from with_zeros(self._reader.slices(), self._areas)
+            yield from with_zeros(self._reader.slices(data), areas)
 
     def close(self) -> None:
         self._reader.close()
@@ -120,6 +132,12 @@ def clipped(areas: Iterable[Range], size_bytes: int) -> list[Range]:
         if begin < end:
             found.append((begin, end - begin))
     return found
+
+
+def without(covered: Covered, ranges: Iterable[Range], size_bytes: int) -> list[Range]:
+    """What is left of them. The bounds of what is covered come from a journal, and need not be those of sectors."""
+    gaps = (gap for offset, length in ranges for gap in covered.gaps(offset, offset + length))
+    return clipped(((start, end - start) for start, end in gaps), size_bytes)
 
 
 def allocated(connection: Connection, areas: Iterable[Range]) -> Iterator[Range]:
