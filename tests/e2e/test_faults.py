@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -85,9 +86,13 @@ def test_controllers_and_importers_are_killed(
 
 
 def kill_importer(fleet: Fleet, installation: Installation, chance: random.Random) -> str:
-    """SIGKILL of a worker's process on the node."""
-    running = fleet.kubectl.items("pods", IMPORTERS, "--field-selector=status.phase=Running")
-    return "importer" if running and node.kill(chance.choice(running)) else "nobody"
+    """SIGKILL of a worker's process on the node, as soon as there is one: without a leader nobody starts any."""
+    deadline = time.monotonic() + TAKEOVER_S
+    while time.monotonic() < deadline and not fleet.volumes.within(0.1, fleet.done):
+        running = fleet.kubectl.items("pods", IMPORTERS, "--field-selector=status.phase=Running")
+        if running and node.kill(chance.choice(running)):
+            return "importer"
+    return "nobody"
 
 
 def kill_leader(fleet: Fleet, installation: Installation, chance: random.Random) -> str:

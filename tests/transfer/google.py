@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,9 +74,18 @@ class Google:
         (directory / "credentials.json").write_text(json.dumps(account))
         return str(directory)
 
-    def shown(self) -> list[str]:
-        """Path and Authorization of every request."""
-        return (self.home / "access.log").read_text().splitlines()
+    def shown(self, path: str) -> list[str]:
+        """The Authorization of every request for that path, of which there was one at least.
+
+        The server writes them down after it has answered, so the last may be a moment away.
+        """
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            lines = [line.rpartition(path) for line in (self.home / "access.log").read_text().splitlines()]
+            if found := [after.strip() for before, here, after in lines if here and not before]:
+                return found
+            time.sleep(0.01)
+        raise AssertionError(f"nobody has asked for {path}")
 
     def grant(self, form: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
         with self.lock:

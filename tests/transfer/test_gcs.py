@@ -123,18 +123,19 @@ def test_a_token_that_is_never_good_enough(google: Google, image: Path, out: Pat
 
 @pytest.mark.parametrize("account", [True, False])
 def test_no_rights(account: bool, google: Google, out: Path, tmp_path: Path) -> None:
-    url = google.url("xml", "x")
+    name = "with-account" if account else "without"
+    url = google.url("xml", name)
     report = imported(url, out, secret_dir=google.credentials(tmp_path / "secret") if account else "")
     assert report.message == f"{CONNECT}could not get gcs object {url}: AccessDenied: no (status 403)"
     assert report.hint == (HINTS["AccessDenied"] if account else PRIVATE)
-    assert google.shown()[-1] == ("/xml/x Bearer token-1" if account else "/xml/x -")
+    assert google.shown(f"/xml/{name} ")[-1] == ("Bearer token-1" if account else "-")
 
 
 def test_tokens_do_not_go_to_other_hosts(google: Google, out: Path, tmp_path: Path) -> None:
     """The endpoint sends us to a server that we know under another name."""
-    there = google.url("xml", "x").replace("127.0.0.1", "localhost")
+    there = google.url("xml", "elsewhere").replace("127.0.0.1", "localhost")
     with faulty(b"", [Fault(302, headers=(("Location", there),))]) as front:
         report = imported(front.url, out, secret_dir=google.credentials(tmp_path / "secret"))
     assert "got 403" in report.message
     assert google.granted == ["token-1"]
-    assert google.shown()[-1] == "/xml/x -"
+    assert google.shown("/xml/elsewhere ")[-1] == "-"

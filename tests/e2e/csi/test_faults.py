@@ -125,7 +125,8 @@ def test_the_kubelet_finds_the_driver_again(driver: Driver, number: int) -> None
     socket = driver.home / "kubelet/plugins_registry/rook-ceph.rbd.csi.ceph.com-reg.sock"
     with grpc.insecure_channel(f"unix://{socket}") as channel:
         kubelet = RegistrationStub(channel)
-        found = kubelet.GetInfo(registration.InfoRequest())
+        # The kubelet waits for the socket, too: it comes after that of the driver.
+        found = kubelet.GetInfo(registration.InfoRequest(), wait_for_ready=True, timeout=30)
         kubelet.NotifyRegistrationStatus(registration.RegistrationStatus(plugin_registered=True))
     assert (found.type, found.name) == ("CSIPlugin", "rook-ceph.rbd.csi.ceph.com")
     assert (found.endpoint, list(found.supported_versions)) == (str(driver.socket), ["1.0.0"])
