@@ -48,7 +48,9 @@ def open_imageio(
 
 def identity_of(source: job.Source) -> str:
     """A snapshot stays as it is; the disk of a machine may have another content a moment later."""
-    return f"{parse(source.url).shown} {source.disk_id} {source.current_checkpoint}" if source.current_checkpoint else ""
+    if not source.current_checkpoint:
+        return ""
+    return f"{parse(source.url).shown} {source.disk_id} {source.current_checkpoint}"
 
 
 class TransferredFile:
@@ -86,7 +88,7 @@ class TransferredFile:
         except Permanent as failure:
             raise Transient(
                 f"image transfer {self._transfer.id} broke off: {failure.text}",
-                "The image server was started anew or the transfer was ended in oVirt; the next attempt begins another.",
+                "The image server was started anew or the transfer was ended in oVirt; the next attempt begins one.",
             ) from failure
         self._read_all = True
 
