@@ -47,11 +47,19 @@ def utc_now() -> datetime:
 
 
 class Applier:
-    def __init__(self, client: Client, cache: Cache, events: Recorder, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        client: Client,
+        cache: Cache,
+        events: Recorder,
+        now: Callable[[], datetime] = utc_now,
+        followed: Mapping[str, Selection] = FOLLOWED,
+    ) -> None:
         self._client = client
         self._cache = cache
         self._events = events
         self._now = now
+        self._followed = followed
 
     async def carry_out(self, plan: Plan) -> float | None:
         """In order. The seconds after which to look again even if nothing changes; None when there is no need.
@@ -98,7 +106,8 @@ class Applier:
             return refusals.wait_s(obj, self._now())
         if isinstance(action, Create):
             log.info("created", kind=obj["kind"], **_name(obj))
-        self._cache.put(made)
+        if self._follows(made):
+            self._cache.put(made)
         return 0.0
 
     async def _look_who_has_the_name(self, obj: Object, conflict: ApiError) -> None:
@@ -109,9 +118,12 @@ class Applier:
         holder = await self._client.get(kind, meta["name"], meta.get("namespace", ""))
         if holder is None:
             raise Stale(conflict.message) from conflict
-        if FOLLOWED.get(kind, Selection(kind)).covers(holder):
+        if self._follows(holder):
             self._cache.put(holder)
             raise Stale(conflict.message) from conflict
+
+    def _follows(self, obj: Object) -> bool:
+        return self._followed.get(obj["kind"], Selection(obj["kind"])).covers(obj)
 
     async def _patch(self, ref: Ref, changes: Mapping[str, Any], *, subresource: str = "") -> None:
         try:

@@ -57,7 +57,12 @@ def involved(event: Object) -> tuple[str, ...]:
     return (event["involvedObject"].get("uid", ""),)
 
 
+def name(obj: Object) -> tuple[str, ...]:
+    return (obj["metadata"]["name"],)
+
+
 INDICES: Mapping[str, Mapping[str, Values]] = {
+    "ConfigMap": {"name": name},
     "DataVolume": {"phase": phase},
     "Event": {"involved": involved},
     "PersistentVolume": {"claim": claim_of_volume, "class": class_when_available},

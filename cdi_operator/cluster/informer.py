@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -39,6 +39,9 @@ class Selection:
     labels: Mapping[str, str] = field(default_factory=dict)
     fields: str = ""
     namespace: str = ""
+    """Only there; empty for everywhere."""
+    own: bool = False
+    """Only in the namespace of the installation."""
     optional: bool = False
     """A cluster may not serve this kind; then it is as if there were none of it."""
 
@@ -48,9 +51,10 @@ class Selection:
         return {"namespace": self.namespace, "labels": labels, "fields": self.fields}
 
     def covers(self, obj: Object) -> bool:
-        """Whether an object of this kind is followed, as far as its labels decide that."""
+        """Whether an object of this kind is followed, as far as its labels and its namespace decide that."""
         labels = obj["metadata"].get("labels") or {}
-        return all(labels.get(key) == value for key, value in self.labels.items())
+        here = self.namespace in ("", obj["metadata"].get("namespace", ""))
+        return here and all(labels.get(key) == value for key, value in self.labels.items())
 
 
 class Informer:
@@ -128,9 +132,18 @@ FOLLOWED: Mapping[str, Selection] = {
         Selection("PersistentVolumeClaim"),
         Selection("PersistentVolume"),
         Selection("VolumeImportSource"),
+        Selection("ConfigMap", own=True),
         Selection("Pod", labels={APP: APP_NAME}),
         Selection("Event", fields="involvedObject.kind=PersistentVolumeClaim"),
         Selection("VolumeSnapshotClass", optional=True),
     )
 }
 """What the controller follows by informer; the few objects of a cluster's configuration come through kopf."""
+
+
+def followed(own_namespace: str) -> Mapping[str, Selection]:
+    """`FOLLOWED` for an installation in that namespace."""
+    return {
+        kind: replace(selection, namespace=own_namespace) if selection.own else selection
+        for kind, selection in FOLLOWED.items()
+    }

@@ -37,6 +37,7 @@ def _kinds() -> tuple[Kind, ...]:
     cdi = API_VERSION
     storage = "storage.k8s.io/v1"
     return (
+        Kind("ConfigMap", "v1", "configmaps"),
         Kind("Event", "v1", "events"),
         Kind("Namespace", "v1", "namespaces", cluster),
         Kind("PersistentVolume", "v1", "persistentvolumes", cluster),

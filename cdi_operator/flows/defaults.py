@@ -16,12 +16,26 @@ HONOUR_WAIT = "HonorWaitForFirstConsumer"
 
 
 @dataclass(frozen=True)
+class Proxy:
+    """Through what workers reach the world (spec 5.7). An URL may hold a user and a password."""
+
+    http: str = ""
+    https: str = ""
+    no_proxy: str = ""
+    trusted_ca: str = ""
+    """ConfigMap of the installation with the certificates (ca.crt) that vouch for what the proxy shows."""
+
+
+@dataclass(frozen=True)
 class Defaults:
     """CDIConfig, read. Before it exists every field is as it will be made (spec 1.5, 2.5)."""
 
     feature_gates: frozenset[str] = frozenset({HONOUR_WAIT})
     pod_resources: Mapping[str, Any] = field(default_factory=dict)
     pull_secrets: tuple[Mapping[str, str], ...] = ()
+    insecure_registries: frozenset[str] = frozenset()
+    """host[:port] of each whose certificate is not verified."""
+    proxy: Proxy = Proxy()
     preallocation: bool = False
     global_overhead: str = DEFAULT_OVERHEAD
     class_overhead: Mapping[str, str] = field(default_factory=dict)
@@ -41,10 +55,18 @@ def defaults(view: View) -> Defaults:
         return Defaults()
     spec, status = config.get("spec") or {}, config.get("status") or {}
     overhead = status.get("filesystemOverhead") or {}
+    proxy = status.get("importProxy") or {}
     return Defaults(
         feature_gates=frozenset(spec.get("featureGates") or ()),
         pod_resources=status.get("defaultPodResourceRequirements") or {},
         pull_secrets=tuple(status.get("imagePullSecrets") or ()),
+        insecure_registries=frozenset(spec.get("insecureRegistries") or ()),
+        proxy=Proxy(
+            http=proxy.get("HTTPProxy") or "",
+            https=proxy.get("HTTPSProxy") or "",
+            no_proxy=proxy.get("noProxy") or "",
+            trusted_ca=proxy.get("trustedCAProxy") or "",
+        ),
         preallocation=bool(status.get("preallocation")),
         global_overhead=overhead.get("global") or DEFAULT_OVERHEAD,
         class_overhead=overhead.get("storageClass") or {},

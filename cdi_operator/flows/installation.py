@@ -1,4 +1,5 @@
-"""The CDI object: where it lets workers run, and the marks of what is kept for it cluster-wide.
+"""The installation: where its CDI object lets workers run, the ConfigMaps beside it, and the marks of what is kept for it
+cluster-wide.
 
 StorageProfiles and CDIConfig carry our labels and go when the installation goes, by owner reference (spec 1.4, 1.5).
 Without a CDI object, as under plain helm, they simply stay.
@@ -31,6 +32,12 @@ def worker_placement(view: View) -> Mapping[str, Any]:
     """Where worker pods may run: nodeSelector, affinity, tolerations, as in a pod's spec (spec 1.6)."""
     installation = active(view) or {}
     return (installation.get("spec") or {}).get("workload") or {}
+
+
+def config_map(view: View, name: str) -> Mapping[str, str] | None:
+    """Data of a ConfigMap in the namespace of the installation, the only one whose ConfigMaps are followed."""
+    found = next(iter(view.by("ConfigMap", "name", name)), None) if name else None
+    return None if found is None else found.get("data") or {}
 
 
 def owner(view: View) -> Ref | None:

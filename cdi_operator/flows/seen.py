@@ -125,6 +125,8 @@ class Worker:
     ended_reason: str
     """Why the container ended: Completed, Error, OOMKilled."""
     image: str
+    config_maps: frozenset[str]
+    """Names of those that it mounts."""
     node: str
     nudges: int
     """How often it was touched to wake its kubelet."""
@@ -156,9 +158,15 @@ def worker(obj: Object | None) -> Worker | None:
         exit_code=ended.get("exitCode"),
         ended_reason=ended.get("reason", ""),
         image=first.get("image") or obj["spec"]["containers"][0]["image"],
+        config_maps=config_maps(obj),
         node=obj.get("spec", {}).get("nodeName", ""),
         nudges=int((obj["metadata"].get("annotations") or {}).get(names.POD_NUDGED, 0)),
     )
+
+
+def config_maps(pod: Object) -> frozenset[str]:
+    volumes = pod["spec"].get("volumes") or ()
+    return frozenset(volume["configMap"]["name"] for volume in volumes if "configMap" in volume)
 
 
 @dataclass(frozen=True)

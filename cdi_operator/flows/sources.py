@@ -22,6 +22,27 @@ IMPORTS = {
 }
 """Member of `spec.source`, and what the source annotation calls it."""
 
+FIELDS = {
+    "url": names.ENDPOINT,
+    "secretRef": names.SECRET_NAME,
+    "certConfigMap": names.CERT_CONFIG_MAP,
+    "checksum": names.CHECKSUM,
+    "pullMethod": names.REGISTRY_IMPORT_METHOD,
+    "diskId": names.DISK_ID,
+    "uuid": names.UUID,
+    "backingFile": names.BACKING_FILE,
+    "thumbprint": names.THUMBPRINT,
+    "initImageURL": names.VDDK_INIT_IMAGE_URL,
+    "extraArgs": names.VDDK_EXTRA_ARGS,
+}
+"""Fields that are a text, of whatever source, and the annotation that says the same."""
+
+LISTS = {
+    "extraHeaders": names.EXTRA_HEADERS,
+    "secretExtraHeaders": names.SECRET_EXTRA_HEADERS,
+}
+"""Fields that are a list of texts, and the annotation that says the same with a dot and the number of each."""
+
 
 def import_kind(source: Mapping[str, Any]) -> str | None:
     """The member of an import source that is set; None for uploads, clones and nothing."""
@@ -35,15 +56,15 @@ def import_annotations(source: Mapping[str, Any]) -> dict[str, str]:
     given = source[kind] or {}
     said = {
         names.SOURCE: IMPORTS[kind],
-        names.ENDPOINT: given.get("url", ""),
-        names.SECRET_NAME: given.get("secretRef", ""),
-        names.CERT_CONFIG_MAP: given.get("certConfigMap", ""),
-        names.CHECKSUM: given.get("checksum", ""),
-        names.INSECURE_SKIP_VERIFY: "true" if given.get("insecureSkipVerify") else "",
-        **{f"{names.EXTRA_HEADERS}.{n}": text for n, text in enumerate(given.get("extraHeaders") or ())},
+        **{annotation: given.get(field) for field, annotation in FIELDS.items()},
         **{
-            f"{names.SECRET_EXTRA_HEADERS}.{n}": secret
-            for n, secret in enumerate(given.get("secretExtraHeaders") or ())
+            f"{annotation}.{number}": text
+            for field, annotation in LISTS.items()
+            for number, text in enumerate(given.get(field) or ())
         },
+        names.INSECURE_SKIP_VERIFY: "true" if given.get("insecureSkipVerify") else "",
+        names.REGISTRY_IMAGE_ARCHITECTURE: (given.get("platform") or {}).get("architecture"),
     }
+    if given.get("imageStream") and not given.get("url"):
+        said |= {names.ENDPOINT: given["imageStream"], names.REGISTRY_IMAGE_STREAM: "true"}
     return {key: value for key, value in said.items() if value}

@@ -19,7 +19,7 @@ from cdi_operator.cluster.cache import Cache
 from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.errors import ApiError, Unreachable
 from cdi_operator.cluster.events import Recorder
-from cdi_operator.cluster.informer import FOLLOWED, Informer
+from cdi_operator.cluster.informer import FOLLOWED, Informer, followed
 from cdi_operator.cluster.kinds import KINDS
 from cdi_operator.cluster.progress import Scraper
 from cdi_operator.flows.actions import Object
@@ -44,13 +44,14 @@ class Controller:
         self.cache = Cache()
         self._client = client
         self._watches = Watches(access, client, self.cache)
+        selections = followed(settings.namespace)
         self._informers = [
-            Informer(client, self.cache, selection, self._watches.relisted) for selection in FOLLOWED.values()
+            Informer(client, self.cache, selection, self._watches.relisted) for selection in selections.values()
         ]
         self._recorder = Recorder(client, utc_now)
         self._scraper = Scraper(self.cache)
         self._queues = {flow.name: WorkQueue(flow.name, flow.workers) for flow in FLOWS}
-        applier = Applier(client, self.cache, self._recorder, utc_now)
+        applier = Applier(client, self.cache, self._recorder, utc_now, selections)
         self._reconciler = Reconciler(self.cache, applier, settings, utc_now)
         self._has_definitions = False
 

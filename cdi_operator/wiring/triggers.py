@@ -45,6 +45,11 @@ def claim_to_import(claim: Object, view: View) -> Iterable[Key]:
     return itself(claim, view) if asks else ()
 
 
+def claims_being_imported(obj: Object, view: View) -> Iterable[Key]:
+    """Some may wait for a ConfigMap of the installation. It has few, and they hardly ever change."""
+    return tuple(key for claim in view.all(CLAIM) for key in claim_to_import(claim, view))
+
+
 def data_volumes_of_claim(claim: Object, view: View) -> Iterable[Key]:
     """By name (ours, or a stranger's), by owner, by the claim's own word; of a hidden claim, those of its target."""
     namespace, name = claim["metadata"].get("namespace", ""), claim["metadata"]["name"]
@@ -149,6 +154,7 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
         ("populate", claims_of_import_source),
         ("datavolume", controlling_data_volume),
     ),
+    "ConfigMap": (("importer", claims_being_imported),),
     "StorageClass": (
         ("storageprofile", itself),
         ("config", the_config),

@@ -152,12 +152,13 @@ def parse_header(text: str) -> tuple[str, str]:
 def secret_headers(directories: Sequence[str]) -> Iterator[str]:
     for directory in directories:
         try:
-            names = sorted(os.listdir(directory))
+            names = sorted(name for name in os.listdir(directory) if not name.startswith("."))
         except OSError as error:
             raise Permanent(f"cannot read the secret headers in {directory}: {error.strerror}") from error
+        if not names:
+            raise Permanent(f"there are no secret headers in {directory}", "The secret does not exist, or has no keys.")
         for name in names:
-            if not name.startswith("."):
-                yield read_secret(os.path.join(directory, name))
+            yield read_secret(os.path.join(directory, name))
 
 
 def keys_in(directory: str) -> tuple[str, str]:

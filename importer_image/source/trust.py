@@ -30,13 +30,21 @@ def context_of(ca_dirs: Sequence[str], insecure: bool) -> ssl.SSLContext:
 
 
 def certificate_files(ca_dirs: Sequence[str]) -> list[str]:
-    """Names with a dot in front are Kubernetes' own links to the versions of a ConfigMap."""
-    files = []
+    """Names with a dot in front are Kubernetes' own links to the versions of a ConfigMap.
+
+    Raises Permanent for a directory without files: whoever named it would be told of an unknown authority otherwise.
+    """
+    files: list[str] = []
     for directory in ca_dirs:
         try:
             names = sorted(os.listdir(directory))
         except OSError as error:
             raise Permanent(f"cannot read certificates in {directory}: {error.strerror}") from error
         paths = (os.path.join(directory, name) for name in names if not name.startswith("."))
-        files += [path for path in paths if os.path.isfile(path)]
+        found = [path for path in paths if os.path.isfile(path)]
+        if not found:
+            raise Permanent(
+                f"there are no certificates in {directory}", "The ConfigMap does not exist, or has no keys (yet)."
+            )
+        files += found
     return files

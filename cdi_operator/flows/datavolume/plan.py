@@ -34,7 +34,7 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
         text = f'Resource "{state.claim.name}" already exists and is not managed by DataVolume'
         return tell(state, Trouble(reasons.ERR_RESOURCE_EXISTS, text), now)
     source = population_source(state, settings)
-    return (*tell(state, refused(state) if source else None, now), *source)
+    return (*tell(state, refused(state) if source else None, now), *source, *found_labels(state))
 
 
 def asked_source(state: State) -> str:
@@ -64,6 +64,16 @@ def decision(state: State) -> Plan:
     if names.USE_POPULATOR in state.volume.annotations:
         return ()
     return (PatchMeta(state.volume.ref, annotations={names.USE_POPULATOR: "true" if state.populates else "false"}),)
+
+
+def found_labels(state: State) -> Plan:
+    """What the image in a registry says about the machine it is for (spec 2.2 step 8); what the user said counts more."""
+    volume, claim = state.volume, state.claim
+    if volume.import_kind != "registry" or claim is None or not claim.finished:
+        return ()
+    said = {key: claim.labels[key] for key in names.DEFAULT_INSTANCETYPE_LABELS if key in claim.labels}
+    labels = {key: value for key, value in said.items() if key not in volume.labels}
+    return (PatchMeta(volume.ref, labels=labels),) if labels else ()
 
 
 def population_source(state: State, settings: Settings) -> Plan:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.defaults import defaults, storage_class
+from cdi_operator.flows.importer.proxy import KEY, copy_of
 from cdi_operator.flows.importer.state import State
-from cdi_operator.flows.installation import worker_placement
+from cdi_operator.flows.installation import config_map, worker_placement
 from cdi_operator.flows.seen import Claim, Key, claim, controller, worker
 from cdi_operator.flows.view import View
 from cdi_operator.storage.names import importer_pod_name
@@ -19,16 +20,18 @@ def observe(view: View, key: Key) -> State | None:
     pod_name = importer_pod_name(name)
     pod = view.get("Pod", pod_name, namespace)
     mine = pod is not None and (controller(pod) or {}).get("uid") == found.ref.uid
+    installed = defaults(view)
     user_claim = claim_behind(view, found) or found
     return State(
         claim=found,
         storage_class=storage_class(view, found.storage_class),
         worker=worker(pod) if mine else None,
-        refusal=view.refusal("Pod", pod_name, namespace),
-        defaults=defaults(view),
+        refusal=view.refusal("Pod", pod_name, namespace) or view.refusal("ConfigMap", copy_of(found).name, namespace),
+        defaults=installed,
         owner_uid=user_claim.owner_uid or user_claim.ref.uid,
         pod_labels=dict(user_claim.labels),
         placement=worker_placement(view),
+        proxy_ca=(config_map(view, installed.proxy.trusted_ca) or {}).get(KEY, ""),
     )
 
 

@@ -14,11 +14,13 @@ from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan, Wait
 from cdi_operator.flows.difference import changes
+from cdi_operator.flows.importer import proxy
+from cdi_operator.flows.importer.job import unsupported
 from cdi_operator.flows.importer.nudge import nudge
-from cdi_operator.flows.importer.objects import importer_pod, unsupported
+from cdi_operator.flows.importer.pod import importer_pod
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.importer.words import told
-from cdi_operator.flows.seen import Worker
+from cdi_operator.flows.seen import Claim, Worker
 from cdi_operator.flows.settings import Settings
 
 COMPONENT = "import-controller"
@@ -30,16 +32,15 @@ turns away the next one too."""
 def plan(state: State, settings: Settings, now: datetime) -> Plan:
     claim, worker = state.claim, state.worker
     if claim.deleting:
-        return remove(worker)
+        return remove(claim, worker)
     if claim.finished or claim.annotations.get(names.FATAL_ERROR) == "true" or claim.phase == "Lost":
-        return () if keeps_pod(state) else remove(worker)
-    if kind := unsupported(claim):
-        text = f"source {kind!r} with this content is not supported by this release"
+        return () if keeps_pod(state) else remove(claim, worker)
+    if text := unsupported(claim):
         return told_on_claim(state, reasons.SOURCE_NOT_SUPPORTED, text)
     if worker is None:
         return start(state, settings)
     if worker.phase == "Failed" and told(worker).phase == "Failed":
-        return (*follow(state, worker), *replace(worker, now))
+        return (*follow(state, worker), *replace(claim, worker, now))
     return (*follow(state, worker), *nudge(worker, now))
 
 
@@ -47,14 +48,17 @@ def start(state: State, settings: Settings) -> Plan:
     if not may_start(state):
         return ()
     pod = importer_pod(state, settings)
-    if state.refusal is None or state.refusal.namespace_ends:
-        return (Create(pod),)
-    reason = reasons.ERR_EXCEEDED_QUOTA if state.refusal.exceeds_quota else reasons.ERR_STARTING_POD
+    make = (*proxy.copied(state, settings), Create(pod))
     text = (
         f"Error starting pod '{pod['metadata']['name']}': "
         "For more information, request access to cdi-deploy logs from your sysadmin"
     )
-    return (*told_on_claim(state, reason, f"{text}: {state.refusal.message}"), Create(pod))
+    if lacking := proxy.lacking(state, settings):
+        return told_on_claim(state, reasons.ERR_STARTING_POD, f"{text}: {lacking}")
+    if state.refusal is None or state.refusal.namespace_ends:
+        return make
+    reason = reasons.ERR_EXCEEDED_QUOTA if state.refusal.exceeds_quota else reasons.ERR_STARTING_POD
+    return (*told_on_claim(state, reason, f"{text}: {state.refusal.message}"), *make)
 
 
 def may_start(state: State) -> bool:
@@ -96,10 +100,10 @@ def follow(state: State, worker: Worker) -> Plan:
     return (PatchMeta(claim.ref, annotations=annotations, labels=labels, resource_version=claim.resource_version),)
 
 
-def replace(worker: Worker, now: datetime) -> Plan:
+def replace(claim: Claim, worker: Worker, now: datetime) -> Plan:
     """A pod that failed as a whole (evicted, its node gone) does not come back by itself: the next one takes over."""
     left = worker.created_at + SHORTEST_LIFE - now
-    return (Wait(left.total_seconds()),) if left > timedelta() else remove(worker)
+    return (Wait(left.total_seconds()),) if left > timedelta() else remove(claim, worker)
 
 
 def told_on_claim(state: State, reason: str, message: str) -> Plan:
@@ -116,8 +120,11 @@ def told_on_claim(state: State, reason: str, message: str) -> Plan:
     return (PatchMeta(claim.ref, annotations=annotations), Emit(claim.ref, "Warning", reason, message, COMPONENT))
 
 
-def remove(worker: Worker | None) -> Plan:
-    return () if worker is None or worker.deleting else (Delete(worker.ref),)
+def remove(claim: Claim, worker: Worker | None) -> Plan:
+    if worker is None or worker.deleting:
+        return ()
+    copy = proxy.copy_of(claim)
+    return (Delete(worker.ref), *((Delete(copy),) if copy.name in worker.config_maps else ()))
 
 
 def keeps_pod(state: State) -> bool:

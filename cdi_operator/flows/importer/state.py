@@ -25,3 +25,5 @@ class State:
     """Labels of the claim that the user made: its pods carry them too."""
     placement: Mapping[str, Any]
     """Where the installation lets worker pods run, as in a pod's spec."""
+    proxy_ca: str = ""
+    """Certificates (PEM) that vouch for the installation's proxy; empty where there are none."""

@@ -80,8 +80,12 @@ NOTES = {
     names.SELECTED_NODE: ("node-1",),
     names.IMMEDIATE_BIND: ("", "false"),
     names.USE_POPULATOR: ("true", "false", ""),
-    names.SOURCE: ("http", "none", "s3", "odd", ""),
-    names.ENDPOINT: ("http://x", ""),
+    names.SOURCE: ("http", "none", "s3", "registry", "vddk", "odd", ""),
+    names.ENDPOINT: ("http://x", "docker://[x", ""),
+    names.REGISTRY_IMPORT_METHOD: ("pod", "node", ""),
+    names.REGISTRY_IMAGE_STREAM: BOOLEAN,
+    names.SECRET_NAME: ("login", ""),
+    names.CERT_CONFIG_MAP: ("ca", ""),
     names.CONTENT_TYPE: ("kubevirt", "archive", ""),
     names.CHECKPOINT_CURRENT: ("one",),
     names.CHECKPOINT_DONE: ("true",),
@@ -109,7 +113,15 @@ STATUS = {
     "claimName": (NAME, "other"),
     "conditions": ([], [{"type": "Bound", "status": "True"}], [condition("Running", "False", "Error", "no")]),
 }
-SOURCES: Any = ({"http": {"url": "http://x"}}, {"blank": {}}, {"s3": {"url": "s3://x"}}, {"upload": {}}, {}, None)
+SOURCES: Any = (
+    {"http": {"url": "http://x"}},
+    {"blank": {}},
+    {"s3": {"url": "s3://x"}},
+    {"registry": {"url": "docker://x"}},
+    {"upload": {}},
+    {},
+    None,
+)
 SIZES: Any = ({}, {"resources": {"requests": {"storage": "1Gi"}}}, {"resources": {"requests": {"storage": "1.5.5"}}})
 SPECS: Any = ({}, *({"storage": size} for size in SIZES), {"contentType": "archive"})
 STORAGES = (

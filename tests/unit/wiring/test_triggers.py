@@ -99,6 +99,7 @@ ALL_CLASSES = ["storageprofile /fast", "storageprofile /manual"]
             ["datavolume ns/vm", "populate ns/vm"],
         ),
         (obj("VolumeImportSource", "unused"), []),
+        (obj("ConfigMap", "proxy-ca", "cdi"), ["importer ns/bare", "importer ns/prime-t"]),
         (CLASS, ["config /config", "datavolume ns/waiting", "populate ns/vm", "storageprofile /fast"]),
         (obj("StorageProfile", "fast", ""), ["datavolume ns/waiting", "storageprofile /fast"]),
         (obj("CSIDriver", "csi.example.com", ""), ["datavolume ns/waiting", *ALL_CLASSES]),

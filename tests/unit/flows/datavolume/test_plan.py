@@ -9,6 +9,7 @@ from cdi_operator.flows.view import Refusal
 from tests.unit.flows.given import (
     CSI,
     HONOURS_WAIT,
+    HTTP,
     KEY,
     LOCAL,
     NAME,
@@ -210,6 +211,33 @@ def test_sources_of_later_releases(source, spec, asked):
     assert warnings(look_again(world)) == [("SourceNotSupported", text)]
     assert shown(world) == ("", ("False", "SourceNotSupported", text), ("False", "", ""))
     assert look_again(world) == ()
+
+
+REGISTRY = {"registry": {"url": "docker://registry.example.com/fedora:40"}}
+TYPE = "instancetype.kubevirt.io/default-instancetype"
+PREFERENCE = "instancetype.kubevirt.io/default-preference"
+OF_IMAGE = {TYPE: "u1.medium", PREFERENCE: "fedora", "test.kubevirt.io/test": "x", "team": "blue"}
+
+
+@pytest.mark.parametrize(
+    ("source", "own", "claim", "wanted"),
+    [
+        # source    labels of the DataVolume    its claim                  what of the claim's labels it gets
+        (REGISTRY, {}, target("Bound", DONE), {TYPE: "u1.medium", PREFERENCE: "fedora"}),
+        (REGISTRY, {TYPE: "mine"}, target("Bound", DONE), {PREFERENCE: "fedora"}),
+        (REGISTRY, {TYPE: "mine", PREFERENCE: ""}, target("Bound", DONE), {}),
+        (REGISTRY, {}, legacy("Bound", DONE), {TYPE: "u1.medium", PREFERENCE: "fedora"}),
+        (REGISTRY, {}, target(), {}),
+        (HTTP, {}, target("Bound", DONE), {}),
+    ],
+)
+def test_labels_of_an_image(source, own, claim, wanted):
+    """Spec 2.2 step 8. Those of other kinds stay on the claim."""
+    volume = having(data_volume(source), metadata={"labels": own})
+    world = World(*CSI, volume, having(claim, metadata={"labels": OF_IMAGE}), import_source())
+    patches = [action for action in look_again(world) if isinstance(action, PatchMeta)]
+    assert [patch.labels for patch in patches] == ([wanted] if wanted else [])
+    assert [action for action in look_again(world) if isinstance(action, PatchMeta)] == [], "once"
 
 
 def test_nothing_to_look_at():

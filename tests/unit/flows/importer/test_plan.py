@@ -266,17 +266,24 @@ def test_a_pod_that_may_not_be_made(refusal, reason):
     assert (notes[names.POD_PHASE], notes[names.RUNNING_MESSAGE]) == ("Pending", "")
 
 
-@pytest.mark.parametrize("source", ["s3", "gcs", "registry", "imageio", "vddk"])
-def test_sources_of_later_releases(source):
-    patch, event = look(*CSI, target(), prime("Pending", {names.SOURCE: source}))
-    text = f"source {source!r} with this content is not supported by this release"
+@pytest.mark.parametrize(
+    ("annotations", "text"),
+    [
+        ({names.SOURCE: "vddk"}, "source 'vddk' is not supported by this release"),
+        (
+            {names.SOURCE: "registry", names.REGISTRY_IMPORT_METHOD: "node"},
+            "source 'registry' with pullMethod node is not supported by this release",
+        ),
+        (
+            {names.SOURCE: "registry", names.ENDPOINT: "fedora:40", names.REGISTRY_IMAGE_STREAM: "true"},
+            "the ImageStream 'fedora:40' is for OpenShift to resolve: name the image by its url",
+        ),
+    ],
+)
+def test_what_no_worker_can_fetch(annotations, text):
+    patch, event = look(*CSI, target(), prime("Pending", annotations))
     assert (patch.annotations[names.RUNNING_REASON], patch.annotations[names.RUNNING_MESSAGE]) == (event.reason, text)
     assert (event.type, event.reason, event.message) == ("Warning", "SourceNotSupported", text)
-
-
-def test_archives_are_for_a_later_release():
-    _, event = look(*CSI, target(), prime("Bound", {names.CONTENT_TYPE: "archive"}))
-    assert event.message == "source 'http' with this content is not supported by this release"
 
 
 def test_nothing_to_look_at():

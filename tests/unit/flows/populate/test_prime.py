@@ -187,18 +187,8 @@ def test_what_the_worker_needs_is_passed_on(annotation):
         (HTTP, {names.SOURCE: "http", names.ENDPOINT: URL}),
         (BLANK, {names.SOURCE: "none", names.ENDPOINT: None}),
         (
-            {"http": {"url": URL, "secretRef": "s", "certConfigMap": "c", "checksum": "md5:0"}},
-            {names.SECRET_NAME: "s", names.CERT_CONFIG_MAP: "c", names.CHECKSUM: "md5:0"},
-        ),
-        ({"http": {"url": URL, "insecureSkipVerify": True}}, {names.INSECURE_SKIP_VERIFY: "true"}),
-        ({"http": {"url": URL, "insecureSkipVerify": False}}, {names.INSECURE_SKIP_VERIFY: None}),
-        (
-            {"http": {"url": URL, "extraHeaders": ["A: 1", "B: 2"], "secretExtraHeaders": ["t"]}},
-            {
-                f"{names.EXTRA_HEADERS}.0": "A: 1",
-                f"{names.EXTRA_HEADERS}.1": "B: 2",
-                f"{names.SECRET_EXTRA_HEADERS}.0": "t",
-            },
+            {"s3": {"url": "https://s3/b/k", "secretRef": "s"}},
+            {names.SOURCE: "s3", names.ENDPOINT: "https://s3/b/k", names.SECRET_NAME: "s"},
         ),
     ],
 )
