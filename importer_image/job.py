@@ -17,7 +17,8 @@ IMPORT_COMPLETE = "Import Complete"
 LIBRARY_DIR = "/opt/vmware-vix-disklib-distrib"
 
 
-Kind = Literal["http", "s3", "gcs", "registry", "imageio", "vddk", "stdin", "blank"]
+Kind = Literal["http", "s3", "gcs", "registry", "imageio", "vddk", "mounted", "stdin", "blank"]
+"""mounted: a container image whose files are at the path `url`."""
 
 
 @dataclass(frozen=True)

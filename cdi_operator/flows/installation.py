@@ -1,5 +1,5 @@
-"""The installation: where its CDI object lets workers run, the ConfigMaps beside it, and the marks of what is kept for it
-cluster-wide.
+"""The installation: where its CDI object lets workers run, the ConfigMaps beside it, and the marks of what is kept for
+it cluster-wide.
 
 StorageProfiles and CDIConfig carry our labels and go when the installation goes, by owner reference (spec 1.4, 1.5).
 Without a CDI object, as under plain helm, they simply stay.

@@ -125,6 +125,8 @@ class Worker:
     ended_reason: str
     """Why the container ended: Completed, Error, OOMKilled."""
     image: str
+    pulled_image: str
+    """The image that it has mounted; mostly none."""
     config_maps: frozenset[str]
     """Names of those that it mounts."""
     node: str
@@ -141,6 +143,7 @@ def worker(obj: Object | None) -> Worker | None:
     ended = state.get("terminated") or (first.get("lastState") or {}).get("terminated") or {}
     waiting = state.get("waiting") or {}
     conditions = status.get("conditions") or ()
+    volumes = obj["spec"].get("volumes") or ()
     return Worker(
         ref=Ref.of({"apiVersion": "v1", "kind": "Pod", **obj}),
         created_at=moment(obj["metadata"].get("creationTimestamp")),
@@ -158,15 +161,11 @@ def worker(obj: Object | None) -> Worker | None:
         exit_code=ended.get("exitCode"),
         ended_reason=ended.get("reason", ""),
         image=first.get("image") or obj["spec"]["containers"][0]["image"],
-        config_maps=config_maps(obj),
+        pulled_image=next((volume["image"]["reference"] for volume in volumes if "image" in volume), ""),
+        config_maps=frozenset(volume["configMap"]["name"] for volume in volumes if "configMap" in volume),
         node=obj.get("spec", {}).get("nodeName", ""),
         nudges=int((obj["metadata"].get("annotations") or {}).get(names.POD_NUDGED, 0)),
     )
-
-
-def config_maps(pod: Object) -> frozenset[str]:
-    volumes = pod["spec"].get("volumes") or ()
-    return frozenset(volume["configMap"]["name"] for volume in volumes if "configMap" in volume)
 
 
 @dataclass(frozen=True)

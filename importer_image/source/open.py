@@ -8,9 +8,8 @@ from importer_image import job
 from importer_image.errors import Permanent
 from importer_image.source import Disk, OnBytes, Source
 
-CONNECTING = {
-    "registry": "Unable to process data: Unable to transfer source data to scratch space: Failed to read registry image"
-}
+READING = "Unable to process data: Unable to transfer source data to scratch space: Failed to read registry image"
+CONNECTING = {"registry": READING, "mounted": READING}
 """The reference opens these later than others, and clients look for its words (literal texts 1.3)."""
 
 
@@ -51,6 +50,10 @@ def open_source(
             from importer_image.source.registry.image import open_registry
 
             return open_registry(source, connections, environment, on_bytes)
+        case "mounted":
+            from importer_image.source.mounted import open_mounted
+
+            return open_mounted(source, on_bytes)
         case "vddk":
             from importer_image.source.vddk.disk import open_vddk
 

@@ -67,7 +67,7 @@ def decision(state: State) -> Plan:
 
 
 def found_labels(state: State) -> Plan:
-    """What the image in a registry says about the machine it is for (spec 2.2 step 8); what the user said counts more."""
+    """What the image in a registry says about its machine (spec 2.2 step 8); what the user said counts more."""
     volume, claim = state.volume, state.claim
     if volume.import_kind != "registry" or claim is None or not claim.finished:
         return ()

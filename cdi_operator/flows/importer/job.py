@@ -40,26 +40,25 @@ def unsupported(claim: Claim) -> str:
         return "source 'vddk' is not supported by this release"
     if source == "registry" and note(names.REGISTRY_IMAGE_STREAM) == "true":
         return f"the ImageStream {note(names.ENDPOINT, '')!r} is for OpenShift to resolve: name the image by its url"
-    if source == "registry" and note(names.REGISTRY_IMPORT_METHOD) == "node":
-        return "source 'registry' with pullMethod node is not supported by this release"
     return ""
 
 
 def job(state: State) -> Job:
     claim = state.claim
     note = claim.annotations.get
+    on_node = volumes.pulls_on_node(claim)
     vouching = (volumes.certificates(claim), proxy.certificates(state))
     return Job(
         source=Source(
-            kind=KINDS[source_of(claim)],
-            url=note(names.ENDPOINT, ""),
+            kind="mounted" if on_node else KINDS[source_of(claim)],
+            url=volumes.IMAGE_DIR if on_node else note(names.ENDPOINT, ""),
             secret_dir=volumes.path_of(volumes.secret(claim)),
             ca_dirs=tuple(each.path for each in vouching if each),
             insecure=insecure(claim, state.defaults),
             headers=tuple(text for _, text in volumes.numbered(claim, names.EXTRA_HEADERS)),
             secret_header_dirs=tuple(each.path for each in volumes.secret_headers(claim)),
             platform_architecture=note(names.REGISTRY_IMAGE_ARCHITECTURE, ""),
-            checksum=note(names.CHECKSUM, ""),
+            checksum="" if on_node else note(names.CHECKSUM, ""),
             disk_id=note(names.DISK_ID, ""),
             uuid=note(names.UUID, ""),
             backing_file=note(names.BACKING_FILE, ""),

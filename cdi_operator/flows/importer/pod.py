@@ -16,6 +16,8 @@ from cdi_operator.flows.settings import Settings
 from cdi_operator.storage.names import importer_pod_name
 
 QEMU_USER = 107
+ARCHITECTURE = "kubernetes.io/arch"
+"""Label of nodes."""
 
 PASSED_ON = (
     names.MULTUS_NETWORKS,
@@ -42,7 +44,7 @@ def importer_pod(state: State, settings: Settings) -> dict[str, Any]:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [container(state, settings)],
-        "volumes": [volumes.data(claim), *(each.volume for each in mounts(state))],
+        "volumes": [volumes.data(claim), *(each.volume for each in mounts(state, settings))],
         **({"priorityClassName": priority} if priority else {}),
         **({"serviceAccountName": account} if account else {}),
         **placement(state),
@@ -77,16 +79,21 @@ def placement(state: State) -> dict[str, Any]:
 
     Another claim's selected node is the scheduler's own note, to which a pod must not be bound past the scheduler. And
     a pod that is bound to a node is turned away there when the installation's selector does not fit: it is left out.
+    Only the architecture of an image that the node shall pull always counts: any other node would pull another disk.
     """
     notes, allowed = state.claim.annotations, state.placement
     node = notes.get(names.SELECTED_NODE) if names.POPULATOR_KIND in notes else None
     wanted = ("tolerations",) if node else ("nodeSelector", "affinity", "tolerations")
-    return {**({"nodeName": node} if node else {}), **{key: allowed[key] for key in wanted if allowed.get(key)}}
+    found = {key: allowed[key] for key in wanted if allowed.get(key)}
+    architecture = notes.get(names.REGISTRY_IMAGE_ARCHITECTURE) if volumes.pulls_on_node(state.claim) else None
+    if architecture:
+        found["nodeSelector"] = {**found.get("nodeSelector", {}), ARCHITECTURE: architecture}
+    return {**({"nodeName": node} if node else {}), **found}
 
 
 def container(state: State, settings: Settings) -> dict[str, Any]:
     claim = state.claim
-    mounted = [each.mount for each in mounts(state)]
+    mounted = [each.mount for each in mounts(state, settings)]
     data = (
         {"volumeDevices": [{"name": volumes.DATA, "devicePath": volumes.DATA_DEVICE}], "volumeMounts": mounted}
         if claim.block
@@ -106,7 +113,7 @@ def container(state: State, settings: Settings) -> dict[str, Any]:
     }
 
 
-def mounts(state: State) -> tuple[volumes.Mount, ...]:
+def mounts(state: State, settings: Settings) -> tuple[volumes.Mount, ...]:
     """All but the volume to fill."""
     claim = state.claim
     found = (
@@ -115,5 +122,6 @@ def mounts(state: State) -> tuple[volumes.Mount, ...]:
         volumes.certificates(claim),
         *volumes.secret_headers(claim),
         proxy.certificates(state),
+        volumes.pulled_image(claim, settings.pull_policy),
     )
     return tuple(each for each in found if each is not None)

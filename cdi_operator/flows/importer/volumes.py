@@ -16,6 +16,7 @@ from cdi_operator.flows.seen import Claim
 DATA = "cdi-data-vol"
 DATA_DIR = "/data"
 DATA_DEVICE = "/dev/cdi-block-volume"
+IMAGE_DIR = "/image"
 JOURNAL_DIR = "/journal"
 JOURNAL_LIMIT = "16Mi"
 """A journal has at most 4 MiB, and is there twice while it is replaced."""
@@ -66,6 +67,22 @@ def secret_headers(claim: Claim) -> tuple[Mount, ...]:
         Mount(f"cdi-secret-extra-headers-vol-{number}", f"/extraheaders/{number}/{name}", _secret(name))
         for number, name in numbered(claim, names.SECRET_EXTRA_HEADERS)
     )
+
+
+def pulled_image(claim: Claim, pull_policy: str) -> Mount | None:
+    """The container image with the disk, where its node is to pull it (pullMethod node): with the node's credentials
+    and those of the pod's imagePullSecrets and service account, through the node's proxy.
+    """
+    if not pulls_on_node(claim):
+        return None
+    name = claim.annotations.get(names.ENDPOINT, "").strip().removeprefix("docker://")
+    source = {"image": {"reference": name, "pullPolicy": pull_policy}}
+    return Mount("cdi-image-vol", IMAGE_DIR, source)
+
+
+def pulls_on_node(claim: Claim) -> bool:
+    note = claim.annotations.get
+    return note(names.SOURCE) == "registry" and note(names.REGISTRY_IMPORT_METHOD) == "node"
 
 
 def path_of(mount: Mount | None) -> str:

@@ -38,7 +38,7 @@ def told(worker: Worker) -> Fate:
     if worker.phase == "Succeeded" or worker.exit_code == 0:
         return ended(worker)
     if worker.waiting_reason in PULL_FAILURES:
-        return Fate(worker.phase, reasons.IMAGE_PULL_FAILED, f"failed to pull image: {worker.image}")
+        return Fate(worker.phase, reasons.IMAGE_PULL_FAILED, f"failed to pull image: {image_in_question(worker)}")
     if worker.ended_reason == "OOMKilled":
         return Fate(worker.phase, reasons.ERROR, OUT_OF_MEMORY)
     if worker.last_words:
@@ -70,6 +70,12 @@ def ended(worker: Worker) -> Fate:
         preallocated=said.preallocation_applied,
         labels=said.labels,
     )
+
+
+def image_in_question(worker: Worker) -> str:
+    """The kubelet gives one reason for the container's own image and for one that it shall mount."""
+    its_own = not worker.pulled_image or worker.image in worker.waiting_message
+    return worker.image if its_own else worker.pulled_image
 
 
 def report(worker: Worker) -> Report:

@@ -14,7 +14,11 @@ POD = "cdi.kubevirt.io/storage.pod."
         # source                                      its kind    annotations below storage.import
         ({"http": {"url": "http://a/d"}}, "http", {"source": "http", "endpoint": "http://a/d"}),
         ({"http": {"url": "u", "secretRef": "s"}}, "http", {"source": "http", "endpoint": "u", "secretName": "s"}),
-        ({"http": {"url": "u", "certConfigMap": "c"}}, "http", {"source": "http", "endpoint": "u", "certConfigMap": "c"}),
+        (
+            {"http": {"url": "u", "certConfigMap": "c"}},
+            "http",
+            {"source": "http", "endpoint": "u", "certConfigMap": "c"},
+        ),
         ({"http": {"url": "u", "checksum": "md5:0"}}, "http", {"source": "http", "endpoint": "u", "checksum": "md5:0"}),
         (
             {"http": {"url": "u", "insecureSkipVerify": True}},

@@ -1,4 +1,4 @@
-"""The pod that the importer flow makes for a claim, and what is in it: what the tables of pod, volumes and job look at."""
+"""The pod that the importer flow makes for a claim: what the tables of pod, volumes and job look at."""
 
 from cdi_operator.flows.actions import Create
 from cdi_operator.flows.importer import observe, plan

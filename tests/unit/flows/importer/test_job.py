@@ -27,6 +27,9 @@ def of(source, **more):
     return {names.SOURCE: source, **{f"cdi.kubevirt.io/storage.import.{key}": value for key, value in more.items()}}
 
 
+NODE_PULL = of("registry", endpoint="docker://r.example.com/disk:1", registryImportMethod="node")
+
+
 @pytest.mark.parametrize(
     ("annotations", "field", "wanted"),
     [
@@ -43,6 +46,10 @@ def of(source, **more):
         (of("registry", registryImportMethod="pod"), "kind", "registry"),
         (of("registry", registryImageArchitecture="arm64"), "platform_architecture", "arm64"),
         (of("registry"), "platform_architecture", ""),
+        (NODE_PULL, "kind", "mounted"),
+        (NODE_PULL, "url", "/image"),
+        ({**NODE_PULL, names.CHECKSUM: "md5:00"}, "checksum", ""),
+        (of("http", registryImportMethod="node"), "kind", "http"),
         (of("imageio"), "kind", "imageio"),
         (of("imageio", diskId="d-1"), "disk_id", "d-1"),
         (of("imageio"), "disk_id", ""),

@@ -3,10 +3,25 @@
 import pytest
 
 from cdi_operator.api import annotations as names
-from tests.unit.flows.given import CLAIM_UID, CSI, LOCAL, NAME, NS, PRIME, PRIME_KEY, PRIME_UID, config, legacy, obj, prime, target
+from tests.unit.flows.given import (
+    CLAIM_UID,
+    CSI,
+    LOCAL,
+    NAME,
+    NS,
+    PRIME,
+    PRIME_KEY,
+    PRIME_UID,
+    config,
+    legacy,
+    obj,
+    prime,
+    target,
+)
 from tests.unit.flows.importer.pods import job, legacy_pod, made, prime_pod
 
 RESOURCES = {"limits": {"cpu": "750m", "memory": "600M"}, "requests": {"cpu": "100m", "memory": "60M"}}
+
 
 def test_whole():
     """Restricted Pod Security, nothing that the worker does not need."""
@@ -118,6 +133,29 @@ def test_where_the_installation_lets_it_run(annotations, wanted):
     cdi = obj("CDI", "cdi", namespace="", spec={"workload": PLACEMENT})
     spec = made(*CSI, cdi, target(), prime("Bound", annotations), key=PRIME_KEY)["spec"]
     assert {key: spec[key] for key in ("nodeName", *PLACEMENT) if key in spec} == wanted
+
+
+ARM = {names.SOURCE: "registry", names.REGISTRY_IMAGE_ARCHITECTURE: "arm64"}
+NODE_PULL = {**ARM, names.REGISTRY_IMPORT_METHOD: "node"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "workload", "wanted"),
+    [
+        (NODE_PULL, {}, {"kubernetes.io/arch": "arm64"}),
+        (NODE_PULL, PLACEMENT, {"role": "storage", "kubernetes.io/arch": "arm64"}),
+        # a node of another kind would pull another disk: the pod is rather turned away
+        ({**NODE_PULL, names.SELECTED_NODE: "node-1"}, PLACEMENT, {"kubernetes.io/arch": "arm64"}),
+        ({**NODE_PULL, names.REGISTRY_IMAGE_ARCHITECTURE: ""}, {}, None),
+        # the importer pulls for any architecture
+        (ARM, {}, None),
+        (ARM, PLACEMENT, {"role": "storage"}),
+    ],
+)
+def test_nodes_that_pull_are_of_the_architecture(annotations, workload, wanted):
+    cdi = obj("CDI", "cdi", namespace="", spec={"workload": workload})
+    spec = made(*CSI, cdi, target(), prime("Bound", annotations), key=PRIME_KEY)["spec"]
+    assert spec.get("nodeSelector") == wanted
 
 
 @pytest.mark.parametrize(

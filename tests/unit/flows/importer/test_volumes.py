@@ -60,6 +60,28 @@ def test_secrets_and_certificates(source, annotations, wanted, told):
     assert {field: getattr(job(pod).source, field) for field in told} == told
 
 
+def of_registry(endpoint, method="node"):
+    return {names.SOURCE: "registry", names.ENDPOINT: endpoint, names.REGISTRY_IMPORT_METHOD: method}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "image"),
+    [
+        (of_registry("docker://r.example.com:5000/disks/fedora:40"), "r.example.com:5000/disks/fedora:40"),
+        (of_registry("docker://r.example.com/fedora@sha256:00"), "r.example.com/fedora@sha256:00"),
+        (of_registry("docker://r.example.com/fedora", "pod"), None),
+        (of_registry("docker://r.example.com/fedora", ""), None),
+        ({names.REGISTRY_IMPORT_METHOD: "node"}, None),
+    ],
+)
+def test_an_image_that_the_node_pulls(annotations, image):
+    pod = legacy_pod(annotations)
+    mounts, volumes = pod["spec"]["containers"][0]["volumeMounts"][1:], pod["spec"]["volumes"][1:]
+    wanted = {"name": "cdi-image-vol", "image": {"reference": image, "pullPolicy": "IfNotPresent"}}
+    assert volumes == ([wanted] if image else [])
+    assert mounts == ([{"name": "cdi-image-vol", "mountPath": "/image", "readOnly": True}] if image else [])
+
+
 def test_many_secret_headers_are_in_order():
     many = {f"{names.SECRET_EXTRA_HEADERS}.{number}": f"s{number}" for number in (10, 0, 2)}
     dirs = job(legacy_pod(many)).source.secret_header_dirs

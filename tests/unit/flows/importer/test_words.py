@@ -15,6 +15,14 @@ DONE = ("Succeeded", "Completed", "Import Complete")
 EVICTED = {"reason": "Evicted", "message": "The node was low on resource: memory."}
 
 
+NO_DISK = ("Pending", "ImagePullFailed", "failed to pull image: r.example.com/disk:1")
+
+
+def pulling(reason, message):
+    mounted = [{"name": "cdi-image-vol", "image": {"reference": "r.example.com/disk:1"}}]
+    return pod("Pending", waiting(reason, message), spec={"volumes": mounted})
+
+
 def crashed(code=1, message="", reason=""):
     return pod("Running", waiting("CrashLoopBackOff", "back-off 10s", 2, ended(code, message, reason)))
 
@@ -35,6 +43,11 @@ def exited(message):
         (pod("Pending", waiting("ImagePullBackOff")), "Pending", "ImagePullFailed", NO_PULL),
         (pod("Pending", waiting("InvalidImageName")), "Pending", "ImagePullFailed", NO_PULL),
         (pod("Pending", waiting("ErrImageNeverPull")), "Pending", "ImagePullFailed", NO_PULL),
+        # the kubelet tells of the image to be mounted as of the container's own
+        (pulling("ErrImagePull", 'failed to pull and unpack image "r.example.com/disk:1": not found'), *NO_DISK),
+        (pulling("ImagePullBackOff", 'Back-off pulling image "r.example.com/disk:1"'), *NO_DISK),
+        (pulling("ErrImagePull", ""), *NO_DISK),
+        (pulling("ErrImagePull", 'Back-off pulling image "importer:1"'), "Pending", "ImagePullFailed", NO_PULL),
         # at work
         (pod("Running", running()), "Running", "Pod is running", ""),
         (pod("Running", running(1, before=ended(1, REFUSED))), "Running", "Pod is running", ""),
