@@ -26,7 +26,12 @@ def test_settling_waits_only_for_what_was_changed(
     steps: str, syncs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sync, synced = os.fdatasync, list[int]()
-    monkeypatch.setattr(os, "fdatasync", lambda fd: (synced.append(fd), sync(fd)))
+
+    def counted(fd: int) -> None:
+        synced.append(fd)
+        sync(fd)
+
+    monkeypatch.setattr(os, "fdatasync", counted)
     writer = Writer(os.open(tmp_path / "disk", os.O_RDWR | os.O_CREAT))
     act = {
         "w": lambda: writer.write(0, b"data"),
