@@ -97,11 +97,19 @@ class Cache:
         self._tell(known)
         return True
 
-    def retain(self, kind: str, uids: Iterable[str], resource_version: str) -> None:
-        """A complete list of `kind` as of `resource_version` had only these: the others that are not newer are gone."""
+    def retain(
+        self,
+        kind: str,
+        uids: Iterable[str],
+        resource_version: str,
+        listed_if: Callable[[Object], bool] = lambda obj: True,
+    ) -> None:
+        """A list of `kind` as of `resource_version` had only these: the others that are not newer are gone. The list
+        was complete for the objects that `listed_if` holds for.
+        """
         listed, as_of = frozenset(uids), int(resource_version)
         for known in self.all(kind):
-            if known["metadata"]["uid"] not in listed and version(known) <= as_of:
+            if known["metadata"]["uid"] not in listed and version(known) <= as_of and listed_if(known):
                 self.forget(known)
 
     def measured(self, pod: Object, percent: float) -> None:

@@ -42,18 +42,22 @@ class Selection:
     """Only there; empty for everywhere."""
     own: bool = False
     """Only in the namespace of the installation."""
+    name: str = ""
+    """One object only: all that a right for a name allows to follow."""
     optional: bool = False
     """A cluster may not serve this kind; then it is as if there were none of it."""
 
     @property
     def query(self) -> dict[str, str]:
         labels = ",".join(f"{key}={value}" for key, value in self.labels.items())
-        return {"namespace": self.namespace, "labels": labels, "fields": self.fields}
+        fields = f"metadata.name={self.name}" if self.name else self.fields
+        return {"namespace": self.namespace, "labels": labels, "fields": fields}
 
     def covers(self, obj: Object) -> bool:
-        """Whether an object of this kind is followed, as far as its labels and its namespace decide that."""
-        labels = obj["metadata"].get("labels") or {}
-        here = self.namespace in ("", obj["metadata"].get("namespace", ""))
+        """Whether an object of this kind is followed, as far as its place and its labels decide that."""
+        meta = obj["metadata"]
+        labels = meta.get("labels") or {}
+        here = self.namespace in ("", meta.get("namespace", "")) and self.name in ("", meta["name"])
         return here and all(labels.get(key) == value for key, value in self.labels.items())
 
 
@@ -88,7 +92,7 @@ class Informer:
             for obj in objects:
                 uids.add(obj["metadata"]["uid"])
                 self._cache.put(obj)
-        self._cache.retain(chosen.kind, uids, version)
+        self._cache.retain(chosen.kind, uids, version, chosen.covers)
         if self.synced.is_set():
             self._relisted()
         self.synced.set()
@@ -116,7 +120,7 @@ class Informer:
         wait_s = max(RETRY_S[min(failures, len(RETRY_S) - 1)], getattr(error, "retry_after_s", 0.0))
         if isinstance(error, ApiError) and error.status == 404:
             if failures >= ABSENT_AFTER:
-                self._cache.retain(self._selection.kind, (), str(sys.maxsize))
+                self._cache.retain(self._selection.kind, (), str(sys.maxsize), self._selection.covers)
             if self._selection.optional:
                 self.synced.set()
                 wait_s = ABSENT_RETRY_S

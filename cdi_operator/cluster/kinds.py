@@ -36,6 +36,7 @@ def _kinds() -> tuple[Kind, ...]:
     cluster = False
     cdi = API_VERSION
     storage = "storage.k8s.io/v1"
+    admission = "admissionregistration.k8s.io/v1"
     return (
         Kind("ConfigMap", "v1", "configmaps"),
         Kind("Event", "v1", "events"),
@@ -43,7 +44,10 @@ def _kinds() -> tuple[Kind, ...]:
         Kind("PersistentVolume", "v1", "persistentvolumes", cluster),
         Kind("PersistentVolumeClaim", "v1", "persistentvolumeclaims"),
         Kind("Pod", "v1", "pods"),
+        Kind("Secret", "v1", "secrets"),
         Kind("Lease", "coordination.k8s.io/v1", "leases"),
+        Kind("MutatingWebhookConfiguration", admission, "mutatingwebhookconfigurations", cluster),
+        Kind("ValidatingWebhookConfiguration", admission, "validatingwebhookconfigurations", cluster),
         Kind("CSIDriver", storage, "csidrivers", cluster),
         Kind("StorageClass", storage, "storageclasses", cluster),
         Kind("VolumeSnapshotClass", "snapshot.storage.k8s.io/v1", "volumesnapshotclasses", cluster),

@@ -14,6 +14,9 @@ from cdi_operator.storage.sizes import DEFAULT_OVERHEAD
 HONOUR_WAIT = "HonorWaitForFirstConsumer"
 """A feature gate: claims that wait for their first consumer are left waiting (spec 2.5)."""
 
+ADOPT_CLAIMS = "DataVolumeClaimAdoption"
+"""A feature gate: a claim that has a DataVolume's name becomes its own, as it is (spec 2.6)."""
+
 
 @dataclass(frozen=True)
 class Proxy:
@@ -39,6 +42,9 @@ class Defaults:
     preallocation: bool = False
     global_overhead: str = DEFAULT_OVERHEAD
     class_overhead: Mapping[str, str] = field(default_factory=dict)
+    webhook_rendering: bool = True
+    """Claims with the label applyStorageProfile are rendered by the webhook; else those of DataVolumes by us, and the
+    others not at all (spec 4.8)."""
 
     def overhead(self, storage_class: str) -> str:
         """Share of a filesystem of that class that a disk may not use, a decimal."""
@@ -47,6 +53,10 @@ class Defaults:
     @property
     def honours_wait(self) -> bool:
         return HONOUR_WAIT in self.feature_gates
+
+    @property
+    def adopts_claims(self) -> bool:
+        return ADOPT_CLAIMS in self.feature_gates
 
 
 def defaults(view: View) -> Defaults:
@@ -70,6 +80,7 @@ def defaults(view: View) -> Defaults:
         preallocation=bool(status.get("preallocation")),
         global_overhead=overhead.get("global") or DEFAULT_OVERHEAD,
         class_overhead=overhead.get("storageClass") or {},
+        webhook_rendering=spec.get("webhookPvcRendering") != "Disabled",
     )
 
 

@@ -36,7 +36,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
     image = environment.get("IMPORTER_IMAGE", "")
     if not image:
         parser.error("the environment variable IMPORTER_IMAGE is not set: name the image of the worker pods in it")
-    namespace = given.namespace or _own_namespace(environment)
+    namespace = given.namespace or own_namespace(environment)
     if not namespace:
         parser.error("outside of a cluster, say with --namespace where the leader lease is to be")
     try:
@@ -104,7 +104,7 @@ def _boolean(text: str) -> bool:
     return text == "true"
 
 
-def _own_namespace(environment: Mapping[str, str]) -> str:
+def own_namespace(environment: Mapping[str, str]) -> str:
     if named := environment.get("POD_NAMESPACE"):
         return named
     return SERVICE_ACCOUNT_NAMESPACE.read_text().strip() if SERVICE_ACCOUNT_NAMESPACE.exists() else ""

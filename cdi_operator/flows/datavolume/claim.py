@@ -1,32 +1,24 @@
-"""The claim that a DataVolume asks for, completed from the storage class's profile where it leaves things open.
+"""The claim that a DataVolume asks for, and the source that fills it.
 
 `spec.pvc` is taken literally. `spec.storage` says what the user needs; class, modes and room for the filesystem are
-found here (spec 4.7).
+found from the storage class's profile (spec 4.7), here or by the webhook, as the user's label says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from cdi_operator.api import annotations as names
-from cdi_operator.flows.datavolume.state import PropertySet, State
+from cdi_operator.flows.datavolume.state import State
+from cdi_operator.flows.rendering import class_name, rendered
 from cdi_operator.flows.seen import owner_reference
 from cdi_operator.flows.settings import Settings
 from cdi_operator.flows.sources import import_annotations
 from cdi_operator.storage.names import import_source_name
-from cdi_operator.storage.quantity import QuantityError, parse_quantity
-from cdi_operator.storage.sizes import MIB, at_least, required_bytes
 
-NO_CLASS = "PVC spec is missing accessMode and no storageClass to choose profile"
-
-
-class InvalidClaimError(Exception):
-    """The DataVolume cannot be made into a claim. The message is the user's; `more` are further events."""
-
-    def __init__(self, message: str, *more: str) -> None:
-        super().__init__(message)
-        self.more = more
+FROM_STORAGE_PROFILE = "FromStorageProfile"
+"""A volume mode that no storage has: the webhook puts the right one in its place before anybody looks (spec 4.8)."""
 
 
 def claim_spec(state: State) -> dict[str, Any]:
@@ -37,86 +29,19 @@ def claim_spec(state: State) -> dict[str, Any]:
         literal.setdefault("volumeMode", "Filesystem")
         return literal
     asked = dict(spec.get("storage") or {})
-    size = parse_size(asked)
-    modes = chosen_modes(state, asked, size)
-    if modes.volume_mode == "Filesystem":
-        size = required_bytes(size, state.defaults.overhead(class_name(state, asked)))
-    resources = asked.get("resources") or {}
-    requests = {**(resources.get("requests") or {}), "storage": at_least(str(size), state.profile.minimum_size)}
-    return {
-        **asked,
-        "accessModes": list(modes.access_modes),
-        "volumeMode": modes.volume_mode,
-        "resources": {**resources, "requests": requests},
-        **({"storageClassName": name} if (name := class_name(state, asked)) else {}),
-    }
+    if state.rendered_by_webhook:
+        return for_the_webhook(asked, state)
+    return rendered(asked, state.volume.content_type, state.offer)
 
 
-def class_name(state: State, asked: Mapping[str, Any]) -> str:
-    given = asked.get("storageClassName")
-    if given is not None:
-        return str(given)
-    return state.storage_class.name if state.storage_class else ""
-
-
-def chosen_modes(state: State, asked: Mapping[str, Any], size_bytes: int) -> PropertySet:
-    access_modes = tuple(asked.get("accessModes") or ())
-    volume_mode = asked.get("volumeMode") or ""
-    if state.volume.content_type == "archive":
-        if volume_mode == "Block":
-            raise InvalidClaimError("ContentType Archive cannot have block volumeMode")
-        volume_mode = "Filesystem"
-    if access_modes and volume_mode:
-        return PropertySet(access_modes, volume_mode)
-    kind = state.storage_class
-    if kind is None:
-        return modes_of_free_volume(state, asked.get("storageClassName"), access_modes, volume_mode, size_bytes)
-    if found := first_match(state.profile.property_sets, access_modes, volume_mode):
-        return PropertySet(access_modes or found.access_modes, volume_mode or found.volume_mode)
-    if access_modes:
-        preferred = (row.volume_mode for row in state.profile.property_sets)
-        return PropertySet(access_modes, next(preferred, "Filesystem"))
-    matching = "matching " if state.profile.property_sets else ""
-    missing = "accessMode and" if volume_mode else "accessMode and volumeMode,"
-    raise InvalidClaimError(
-        f"no {matching}accessMode specified in StorageProfile {kind.name}",
-        f"Spec is missing {missing} cannot get access mode from StorageProfile {kind.name}",
-    )
-
-
-def modes_of_free_volume(
-    state: State, class_name: str | None, access_modes: tuple[str, ...], volume_mode: str, size_bytes: int
-) -> PropertySet:
-    """Without a class, a volume made by hand may still do, if the DataVolume says which: by class name or by a mode."""
-    if class_name is not None or access_modes or volume_mode:
-        large_enough = (volume.modes for volume in state.free_volumes if volume.capacity_bytes >= size_bytes)
-        if found := first_match(large_enough, access_modes, volume_mode):
-            return PropertySet(access_modes or found.access_modes, volume_mode or found.volume_mode)
-    if access_modes:
-        return PropertySet(access_modes, "Filesystem")
-    raise InvalidClaimError(f'{NO_CLASS}: StorageClass "{class_name}" not found' if class_name else NO_CLASS)
-
-
-def first_match(rows: Iterable[PropertySet], access_modes: tuple[str, ...], volume_mode: str) -> PropertySet | None:
-    """The preferred row that agrees with what was asked."""
-    for row in rows:
-        same_mode = not volume_mode or row.volume_mode == volume_mode
-        if same_mode and row.access_modes and all(mode in row.access_modes for mode in access_modes):
-            return row
-    return None
-
-
-def parse_size(asked: Mapping[str, Any]) -> int:
-    given = ((asked.get("resources") or {}).get("requests") or {}).get("storage")
-    if given is None:
-        raise InvalidClaimError("PVC Spec is not valid - missing storage size")
-    try:
-        size = parse_quantity(given)
-    except QuantityError as error:
-        raise InvalidClaimError(f"PVC Spec is not valid - {error}") from error
-    if size < MIB:
-        raise InvalidClaimError("PVC Spec is not valid - storage size should be at least 1MiB")
-    return size
+def for_the_webhook(asked: dict[str, Any], state: State) -> dict[str, Any]:
+    """As it was asked for, with two words before the API server fills them in: a volume mode would become Filesystem,
+    and a class the cluster's default, even where there is another one for virtual machines.
+    """
+    asked["volumeMode"] = asked.get("volumeMode") or FROM_STORAGE_PROFILE
+    if name := class_name(asked, state.offer):
+        asked["storageClassName"] = name
+    return asked
 
 
 def claim_object(state: State, spec: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -133,7 +58,7 @@ def claim_object(state: State, spec: Mapping[str, Any], settings: Settings) -> d
             "kind": "VolumeImportSource",
             "name": import_source_name(volume.ref.uid),
         }
-    filesystem = spec["volumeMode"] != "Block"
+    filesystem = spec["volumeMode"] == "Filesystem"
     wishes = {
         names.PRIORITY_CLASS: volume.spec.get("priorityClassName", ""),
         names.SERVICE_ACCOUNT: volume.spec.get("serviceAccountName", ""),

@@ -11,10 +11,11 @@ from datetime import datetime
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
 from cdi_operator.flows.actions import Create, Delete, PatchMeta, Plan, Ref
-from cdi_operator.flows.datavolume.claim import InvalidClaimError, claim_object, claim_spec, import_source
+from cdi_operator.flows.datavolume.claim import claim_object, claim_spec, import_source
 from cdi_operator.flows.datavolume.conditions import Trouble
 from cdi_operator.flows.datavolume.state import State
 from cdi_operator.flows.datavolume.status import tell
+from cdi_operator.flows.rendering import InvalidClaimError
 from cdi_operator.flows.settings import Settings
 from cdi_operator.storage.names import import_source_name
 

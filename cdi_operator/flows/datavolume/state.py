@@ -9,6 +9,7 @@ from typing import Any
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Ref
 from cdi_operator.flows.defaults import Defaults
+from cdi_operator.flows.rendering import Offer
 from cdi_operator.flows.seen import Claim, Happening, StorageClass
 from cdi_operator.flows.sources import import_kind
 from cdi_operator.flows.view import Refusal
@@ -41,30 +42,6 @@ class DataVolume:
 
 
 @dataclass(frozen=True)
-class PropertySet:
-    """One row of a StorageProfile: modes that the storage can do together, in order of preference (spec 1.4)."""
-
-    access_modes: tuple[str, ...]
-    volume_mode: str
-
-
-@dataclass(frozen=True)
-class FreeVolume:
-    """A volume made by hand that nobody has claimed."""
-
-    modes: PropertySet
-    capacity_bytes: int
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What a StorageProfile advises."""
-
-    property_sets: tuple[PropertySet, ...] = ()
-    minimum_size: str = ""
-
-
-@dataclass(frozen=True)
 class State:
     volume: DataVolume
     claim: Claim | None
@@ -72,18 +49,27 @@ class State:
     """The hidden claim, while the population is on its way."""
     has_source: bool
     """The VolumeImportSource of this DataVolume exists."""
-    storage_class: StorageClass | None
-    """The class that the claim names, or the default for a claim that names none."""
-    profile: Profile
-    free_volumes: tuple[FreeVolume, ...]
-    """The available volumes of the class that the claim names, when no such class object exists."""
-    defaults: Defaults
+    offer: Offer
+    """What the cluster has of the class that the claim names, or of the default for a claim that names none."""
     percent: float | None
     """How much of a transfer right onto the claim is done, None before the worker says so."""
     news: Happening | None
     """The latest event about the claim itself."""
     refusal: Refusal | None
     """Why the API server would not make the claim, or its VolumeImportSource."""
+
+    @property
+    def storage_class(self) -> StorageClass | None:
+        return self.offer.storage_class
+
+    @property
+    def defaults(self) -> Defaults:
+        return self.offer.defaults
+
+    @property
+    def rendered_by_webhook(self) -> bool:
+        """The user's label asks for it, and the installation does not say otherwise (spec 4.8)."""
+        return self.defaults.webhook_rendering and self.volume.labels.get(names.APPLY_STORAGE_PROFILE) == "true"
 
     @property
     def populates(self) -> bool:

@@ -4,7 +4,8 @@ import pytest
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.datavolume import observe
-from cdi_operator.flows.datavolume.claim import InvalidClaimError, claim_spec
+from cdi_operator.flows.datavolume.claim import claim_spec
+from cdi_operator.flows.rendering import InvalidClaimError
 from cdi_operator.storage.sizes import MIB
 from tests.unit.flows.given import (
     CSI,
@@ -235,3 +236,48 @@ def test_what_else_was_asked_for_stays():
     asked = {"selector": {"matchLabels": {"a": "b"}}, "volumeName": "v"}
     spec = rendered(default_class("csi"), RBD, storage(**asked))
     assert {key: spec[key] for key in asked} == asked
+
+
+# Left to the webhook ------------------------------------------------------------------------------------------------
+
+LABEL = {names.APPLY_STORAGE_PROFILE: "true"}
+OFF = having(config(), spec={"webhookPvcRendering": "Disabled"})
+ASKED = {"resources": {"requests": {"storage": "1Gi"}}}
+
+
+@pytest.mark.parametrize(
+    ("label", "installed", "asked", "wanted"),
+    [
+        # label              CDIConfig   spec.storage           -> spec of the claim
+        (LABEL, (), {}, {**ASKED, "volumeMode": "FromStorageProfile", "storageClassName": "csi"}),
+        (LABEL, (), {"volumeMode": "Block"}, {**ASKED, "volumeMode": "Block", "storageClassName": "csi"}),
+        (LABEL, (VIRT,), {}, {**ASKED, "volumeMode": "FromStorageProfile", "storageClassName": "virt"}),
+        (
+            LABEL,
+            (),
+            {"storageClassName": "other"},
+            {**ASKED, "volumeMode": "FromStorageProfile", "storageClassName": "other"},
+        ),
+    ],
+)
+def test_left_to_the_webhook(label, installed, asked, wanted):
+    volume = having(storage(**asked), metadata={"labels": label})
+    assert rendered(default_class("csi"), RBD, *installed, volume) == wanted
+
+
+@pytest.mark.parametrize(
+    ("label", "installed"), [({}, ()), ({names.APPLY_STORAGE_PROFILE: "false"}, ()), (LABEL, (OFF,))]
+)
+def test_not_left_to_the_webhook(label, installed):
+    spec = rendered(default_class("csi"), RBD, *installed, having(storage(), metadata={"labels": label}))
+    assert (spec["accessModes"], spec["volumeMode"]) == ([RWX], "Block")
+
+
+def test_without_any_class_the_webhook_tells_what_is_missing():
+    volume = having(storage(), metadata={"labels": LABEL})
+    assert rendered(volume) == {**ASKED, "volumeMode": "FromStorageProfile"}
+
+
+def test_a_literal_claim_is_not_changed_for_the_webhook():
+    volume = having(data_volume(pvc=asked_claim()), metadata={"labels": LABEL})
+    assert rendered(*CSI, RBD, volume) == asked_claim(volumeMode="Filesystem")

@@ -1,0 +1,67 @@
+"""Which certificate the server shows and which versions of TLS it speaks; both may change while it serves.
+
+A change holds for every connection that is made after it. Spec 8.4 (certificate), 8.5 (tlsSecurityProfile).
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+OLDEST = {
+    "VersionTLS10": ssl.TLSVersion.TLSv1,
+    "VersionTLS11": ssl.TLSVersion.TLSv1_1,
+    "VersionTLS12": ssl.TLSVersion.TLSv1_2,
+    "VersionTLS13": ssl.TLSVersion.TLSv1_3,
+}
+PROFILES = {"Old": "VersionTLS10", "Intermediate": "VersionTLS12", "Modern": "VersionTLS13"}
+_INTERMEDIATE = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+)
+
+
+class UnusableCertificateError(Exception):
+    """Text that is no certificate, or a key that is not the certificate's. The message is OpenSSL's."""
+
+
+def context() -> ssl.SSLContext:
+    """Without a certificate yet; speaks as the profile Intermediate."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    obey(made, {})
+    return made
+
+
+def show(made: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """From now on, with this certificate (PEM). Raises UnusableCertificateError, and then shows what it did before."""
+    with tempfile.TemporaryDirectory(prefix="cdi-tls-") as directory:
+        # OpenSSL's binding takes files only. The directory is ours alone, and in a pod in memory.
+        chain, private = Path(directory, "tls.crt"), Path(directory, "tls.key")
+        for path, content in ((chain, certificate), (private, key)):
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                file.write(content)
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, private)
+            made.load_cert_chain(chain, private)
+        except ssl.SSLError as error:
+            raise UnusableCertificateError(str(error)) from error
+
+
+def obey(made: ssl.SSLContext, profile: Mapping[str, Any]) -> None:
+    """Speak only what a tlsSecurityProfile allows; one that cannot be obeyed counts as Intermediate."""
+    kind = profile.get("type") or "Intermediate"
+    given = (profile.get("custom") or {}) if kind == "Custom" else {}
+    oldest = given.get("minTLSVersion") if kind == "Custom" else PROFILES.get(kind)
+    made.minimum_version = OLDEST.get(oldest or "", ssl.TLSVersion.TLSv1_2)
+    try:
+        made.set_ciphers(":".join(given.get("ciphers") or _INTERMEDIATE if kind != "Old" else ("DEFAULT@SECLEVEL=0",)))
+    except ssl.SSLError:
+        made.set_ciphers(":".join(_INTERMEDIATE))
