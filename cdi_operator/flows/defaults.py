@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cdi_operator.flows.seen import StorageClass
+from cdi_operator.api import annotations as names
+from cdi_operator.flows.seen import Claim, StorageClass
 from cdi_operator.flows.view import View
 from cdi_operator.storage.classes import waits_for_consumer
 from cdi_operator.storage.sizes import DEFAULT_OVERHEAD
 
 HONOUR_WAIT = "HonorWaitForFirstConsumer"
 """A feature gate: claims that wait for their first consumer are left waiting (spec 2.5)."""
+ADOPT_CLAIMS = "DataVolumeClaimAdoption"
+"""A feature gate: a DataVolume takes a claim of its name that is there already as its own, as it is (spec 2.6)."""
 
 ADOPT_CLAIMS = "DataVolumeClaimAdoption"
 """A feature gate: a claim that has a DataVolume's name becomes its own, as it is (spec 2.6)."""
@@ -84,13 +87,16 @@ def defaults(view: View) -> Defaults:
     )
 
 
-def storage_class(view: View, name: str) -> StorageClass | None:
+def storage_class(view: View, name: str, claim: Claim | None = None) -> StorageClass | None:
+    """The class as it is for `claim`, where there is one: a claim says when its class has been migrated (spec 4.1)."""
     found = view.get("StorageClass", name) if name else None
     if found is None:
         return None
+    driver = claim.annotations.get(names.MIGRATED_TO, "") if claim else ""
     return StorageClass(
         name=name,
         provisioner=found["provisioner"],
         waits_for_consumer=waits_for_consumer(found),
-        has_driver=view.get("CSIDriver", found["provisioner"]) is not None,
+        has_driver=view.get("CSIDriver", driver or found["provisioner"]) is not None,
+        migrated=bool(driver),
     )

@@ -29,6 +29,8 @@ class Claim:
     owner_uid: str
     """uid of the controlling owner, empty when nobody controls it."""
     deleting: bool
+    owners: tuple[Object, ...] = ()
+    """All its owner references."""
 
     @property
     def name(self) -> str:
@@ -81,6 +83,7 @@ def claim(obj: Object | None) -> Claim | None:
         phase=(obj.get("status") or {}).get("phase", "Pending"),
         owner_uid=owner.get("uid", ""),
         deleting="deletionTimestamp" in meta,
+        owners=tuple(meta.get("ownerReferences") or ()),
     )
 
 
@@ -95,11 +98,14 @@ class StorageClass:
     provisioner: str
     waits_for_consumer: bool
     has_driver: bool
-    """A CSIDriver object of the provisioner's name exists."""
+    """A CSIDriver object of the name of the provisioner, or of the driver that does its work now, exists."""
+    migrated: bool = False
+    """The cluster has given this claim of the class to the CSI driver that replaces the provisioner inside it."""
 
     @property
     def in_tree(self) -> bool:
-        return self.provisioner.startswith("kubernetes.io/")
+        """Its provisioner is inside Kubernetes itself and knows nothing of populators (spec 4.2 step 1)."""
+        return self.provisioner.startswith("kubernetes.io/") and not self.migrated
 
 
 @dataclass(frozen=True)
@@ -194,6 +200,11 @@ def last_seen(event: Object) -> str:
     series = (event.get("series") or {}).get("lastObservedTime")
     stamp = series or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
     return str(stamp or "")
+
+
+def affirmed(text: str | None) -> bool:
+    """An annotation that says yes, spelt in any of the ways that the reference takes for it."""
+    return text in ("1", "t", "T", "true", "True", "TRUE")
 
 
 def timestamp(now: datetime) -> str:

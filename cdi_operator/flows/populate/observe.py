@@ -6,7 +6,7 @@ from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
 from cdi_operator.flows.actions import Object, Ref
 from cdi_operator.flows.defaults import defaults, storage_class
-from cdi_operator.flows.populate.state import State, Volume
+from cdi_operator.flows.populate.state import State, Volume, relayed
 from cdi_operator.flows.progress import percent
 from cdi_operator.flows.seen import Claim, Key, claim, happenings
 from cdi_operator.flows.view import View
@@ -26,17 +26,21 @@ def observe(view: View, key: Key) -> State | None:
     if prime is not None and prime.owner_uid != target.ref.uid:
         prime = None
     source = view.get(KIND, source_name, namespace)
-    events = happenings(view.by("Event", "involved", prime.ref.uid)) if prime else ()
+    said = happenings(view.by("Event", "involved", prime.ref.uid)) if prime else ()
+    events = tuple(event for event in said if event.reason != reasons.CLAIM_MISBOUND)
+    told = {event.message for event in happenings(view.by("Event", "involved", target.ref.uid))} if events else set()
+    told.add(target.annotations.get(names.BOUND_MESSAGE, ""))
     return State(
         target=target,
         source=source["spec"] if source else None,
-        storage_class=storage_class(view, target.storage_class),
+        storage_class=storage_class(view, target.storage_class, target),
         defaults=defaults(view),
         prime=prime,
         volume=volume(view, prime),
         handed_over=handed_over(view, target),
         percent=percent(view, prime),
-        news=next((event for event in events if event.reason != reasons.CLAIM_MISBOUND), None),
+        news=next(iter(events), None),
+        untold=tuple(event for event in reversed(events[1:]) if relayed(event, hidden) not in told),
         refusal=view.refusal("PersistentVolumeClaim", hidden, namespace),
     )
 

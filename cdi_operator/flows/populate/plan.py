@@ -16,8 +16,8 @@ from cdi_operator.flows import progress
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, PatchSpec, Plan
 from cdi_operator.flows.difference import changes
 from cdi_operator.flows.populate.objects import prime_claim
-from cdi_operator.flows.populate.state import State
-from cdi_operator.flows.seen import Claim, Happening
+from cdi_operator.flows.populate.state import State, relayed
+from cdi_operator.flows.seen import Claim
 from cdi_operator.flows.settings import Settings
 from cdi_operator.flows.sources import import_kind
 
@@ -115,12 +115,9 @@ def events(state: State, prime: Claim, new: Mapping[str, str | None]) -> tuple[E
     ref, news = state.target.ref, state.news
     failed = new.get(names.POD_PHASE) == "Failed"
     text = f"Failed to import into PVC {state.target.name}"
+    relay = (*state.untold, news) if news and names.BOUND_MESSAGE in new else ()
     return (
-        *(
-            (Emit(ref, news.type, news.reason, relayed(news, prime), COMPONENT),)
-            if news and names.BOUND_MESSAGE in new
-            else ()
-        ),
+        *(Emit(ref, each.type, each.reason, relayed(each, prime.name), COMPONENT) for each in relay),
         *((Emit(ref, "Warning", reasons.POPULATOR_IMPORT_FAILED, text, COMPONENT),) if failed else ()),
     )
 
@@ -139,13 +136,9 @@ def news_of_work(state: State, prime: Claim) -> dict[str, str | None]:
 def news_of_binding(state: State, prime: Claim) -> Mapping[str, str | None]:
     """What happens to the hidden claim is told on the target, where users look (spec 2.4)."""
     if state.news is not None:
-        return not_bound(reasons.PENDING, relayed(state.news, prime))
+        return not_bound(reasons.PENDING, relayed(state.news, prime.name))
     of_prime = state.target.annotations.get(names.BOUND_REASON, reasons.PENDING) == reasons.PENDING
     return {} if of_prime else dict.fromkeys((names.BOUND, names.BOUND_MESSAGE, names.BOUND_REASON))
-
-
-def relayed(news: Happening, prime: Claim) -> str:
-    return f"[{prime.name}] : {news.message}"
 
 
 def not_bound(reason: str, message: str) -> dict[str, str | None]:

@@ -39,6 +39,13 @@ class State:
     percent: float | None
     """How much of the transfer is done, None before the worker says so."""
     news: Happening | None
-    """The latest event about the hidden claim."""
+    """The latest event about the hidden claim. That two claims want one volume is none: so it is handed over."""
+    untold: tuple[Happening, ...]
+    """Earlier ones that the target does not know of, the oldest first."""
     refusal: Refusal | None
     """Why the API server would not make the hidden claim."""
+
+
+def relayed(news: Happening, prime_name: str) -> str:
+    """What happened to the hidden claim, as it is told on the target (spec 2.4)."""
+    return f"[{prime_name}] : {news.message}"

@@ -157,10 +157,33 @@ def test_events_of_the_hidden_claim_are_told_on_the_target(events, message, want
     said = {names.BOUND: "false", names.BOUND_REASON: "Pending", names.BOUND_MESSAGE: message} if message else {}
     actions = look(target(annotations={**NAMED, **said}), prime(), *events)
     told = [(action.type, action.reason, action.message) for action in actions if isinstance(action, Emit)]
-    assert told == ([wanted] if wanted else [])
+    assert told[-1:] == ([wanted] if wanted else [])
     if wanted:
         (patch,) = [action for action in actions if isinstance(action, PatchMeta)]
         assert patch.annotations[names.BOUND_MESSAGE] == wanted[2]
+
+
+LATER, LAST = "2025-06-01T11:00:01Z", "2025-06-01T11:00:02Z"
+
+
+@pytest.mark.parametrize(
+    ("on_target", "wanted"),
+    [
+        # what the target was told before           told now
+        ([], ["first", "second", "third"]),
+        (["first"], ["second", "third"]),
+        (["first", "second"], ["third"]),
+        (["third"], ["first", "second", "third"]),
+    ],
+)
+def test_events_that_came_together_are_all_told_in_their_order(on_target, wanted):
+    """The oldest first, so that the latest is the one that counts (spec 2.4)."""
+    happened = [event("A", "first"), event("B", "second", at=LATER), event("C", "third", at=LAST)]
+    misbound = event("ClaimMisbound", "two claims", at=LATER)
+    before = [event(f"T{n}", f"[{PRIME}] : {text}", CLAIM_UID) for n, text in enumerate(on_target)]
+    actions = look(target(annotations=NAMED), prime(), *happened, misbound, *before)
+    told = [action.message for action in actions if isinstance(action, Emit)]
+    assert told == [f"[{PRIME}] : {text}" for text in wanted]
 
 
 def test_all_news_are_one_patch_of_the_target_as_it_was_seen():

@@ -33,6 +33,7 @@ from tests.unit.world import NOW, World
 
 PLACED = {names.SELECTED_NODE: "node-1"}
 AT_ONCE = {names.IMMEDIATE_BIND: "false"}
+MIGRATED = {names.MIGRATED_TO: "ebs.csi.aws.com"}
 IN_TREE = (storage_class(provisioner="kubernetes.io/aws-ebs"), driver("kubernetes.io/aws-ebs"))
 
 
@@ -62,6 +63,7 @@ def kinds(actions):
         (CSI, target(spec={"storageClassName": None}), False),
         (CSI, target(spec={"storageClassName": ""}), False),
         (IN_TREE, target(), False),
+        (IN_TREE, target(annotations=MIGRATED), True),
         ((storage_class(),), target(), True),
         (CSI, target("Bound"), False),
         (CSI, deleting(target()), False),
