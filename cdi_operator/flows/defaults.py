@@ -15,9 +15,6 @@ from cdi_operator.storage.sizes import DEFAULT_OVERHEAD
 HONOUR_WAIT = "HonorWaitForFirstConsumer"
 """A feature gate: claims that wait for their first consumer are left waiting (spec 2.5)."""
 ADOPT_CLAIMS = "DataVolumeClaimAdoption"
-"""A feature gate: a DataVolume takes a claim of its name that is there already as its own, as it is (spec 2.6)."""
-
-ADOPT_CLAIMS = "DataVolumeClaimAdoption"
 """A feature gate: a claim that has a DataVolume's name becomes its own, as it is (spec 2.6)."""
 
 

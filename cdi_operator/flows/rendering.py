@@ -13,7 +13,7 @@ from typing import Any
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Object
 from cdi_operator.flows.defaults import Defaults, defaults, storage_class
-from cdi_operator.flows.seen import StorageClass
+from cdi_operator.flows.seen import Claim, StorageClass
 from cdi_operator.flows.view import View
 from cdi_operator.storage.classes import choose_class
 from cdi_operator.storage.quantity import QuantityError, parse_quantity
@@ -42,6 +42,8 @@ class PropertySet:
 class FreeVolume:
     """A volume made by hand that nobody has claimed."""
 
+    name: str
+    storage_class: str
     modes: PropertySet
     capacity_bytes: int
 
@@ -78,12 +80,13 @@ def wanted_class(view: View, asked: Mapping[str, Any], content_type: str) -> str
     return str(found["metadata"]["name"]) if found else ""
 
 
-def offer(view: View, class_name: str) -> Offer:
-    kind = storage_class(view, class_name)
+def offer(view: View, class_name: str, claim: Claim | None = None) -> Offer:
+    """`claim`: the one that is there already, which may know of a migration of its class."""
+    kind = storage_class(view, class_name, claim)
     return Offer(
         storage_class=kind,
         profile=profile(view.get("StorageProfile", class_name)) if kind else Profile(),
-        free_volumes=() if kind else free_volumes(view, class_name),
+        free_volumes=() if kind else free_volumes(view.by("PersistentVolume", "class", class_name)),
         defaults=defaults(view),
     )
 
@@ -99,15 +102,19 @@ def profile(obj: Object | None) -> Profile:
     )
 
 
-def free_volumes(view: View, class_name: str) -> tuple[FreeVolume, ...]:
-    """What a claim of a class without a class object may still bind to (spec 4.7 step 2)."""
-    specs = (volume["spec"] for volume in view.by("PersistentVolume", "class", class_name))
+def free_volumes(volumes: Iterable[Object]) -> tuple[FreeVolume, ...]:
+    """Those that may still be bound: what a claim of a class without a class object gets (spec 4.7 step 2), and what
+    was made for one claim (spec 2.2 step 6).
+    """
     return tuple(
         FreeVolume(
-            modes=PropertySet(tuple(spec["accessModes"]), spec.get("volumeMode", "Filesystem")),
-            capacity_bytes=parse_quantity(spec["capacity"]["storage"]),
+            name=volume["metadata"]["name"],
+            storage_class=volume["spec"].get("storageClassName") or "",
+            modes=PropertySet(tuple(volume["spec"]["accessModes"]), volume["spec"].get("volumeMode", "Filesystem")),
+            capacity_bytes=parse_quantity(volume["spec"]["capacity"]["storage"]),
         )
-        for spec in specs
+        for volume in volumes
+        if (volume.get("status") or {}).get("phase") == "Available"
     )
 
 
@@ -119,7 +126,7 @@ def rendered(asked: Mapping[str, Any], content_type: str, offered: Offer) -> dic
     size = parse_size(asked)
     modes = chosen_modes(asked, content_type, size, offered)
     name = class_name(asked, offered)
-    if modes.volume_mode == "Filesystem" and (asked.get("dataSource") or {}).get("kind") != "VolumeSnapshot":
+    if modes.volume_mode == "Filesystem" and not restores_snapshot(asked):
         size = required_bytes(size, offered.defaults.overhead(name))
     resources = asked.get("resources") or {}
     requests = {**(resources.get("requests") or {}), "storage": at_least(str(size), offered.profile.minimum_size)}
@@ -130,6 +137,11 @@ def rendered(asked: Mapping[str, Any], content_type: str, offered: Offer) -> dic
         "resources": {**resources, "requests": requests},
         **({"storageClassName": name} if name else {}),
     }
+
+
+def restores_snapshot(asked: Mapping[str, Any]) -> bool:
+    """Such a volume is as large as the one that was snapshot; some storage refuses another size."""
+    return "VolumeSnapshot" in ((asked.get(key) or {}).get("kind") for key in ("dataSource", "dataSourceRef"))
 
 
 def class_name(asked: Mapping[str, Any], offered: Offer) -> str:
@@ -174,7 +186,11 @@ def modes_of_free_volume(
 ) -> PropertySet:
     """Without a class, a volume made by hand may still do, if it is said which: by class name or by a mode."""
     if class_name is not None or access_modes or volume_mode:
-        large_enough = (volume.modes for volume in volumes if volume.capacity_bytes >= size_bytes)
+        large_enough = (
+            volume.modes
+            for volume in volumes
+            if volume.capacity_bytes >= size_bytes and {*access_modes} <= {*volume.modes.access_modes}
+        )
         if found := first_match(large_enough, access_modes, volume_mode):
             return PropertySet(access_modes or found.access_modes, volume_mode or found.volume_mode)
     if access_modes:
@@ -183,10 +199,10 @@ def modes_of_free_volume(
 
 
 def first_match(rows: Iterable[PropertySet], access_modes: tuple[str, ...], volume_mode: str) -> PropertySet | None:
-    """The preferred row that agrees with what was asked."""
+    """The preferred row that agrees with what was asked; of several access modes, with one (spec 4.7 step 3)."""
     for row in rows:
         same_mode = not volume_mode or row.volume_mode == volume_mode
-        if same_mode and row.access_modes and all(mode in row.access_modes for mode in access_modes):
+        if same_mode and row.access_modes and (not access_modes or {*access_modes} & {*row.access_modes}):
             return row
     return None
 

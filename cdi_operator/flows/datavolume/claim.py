@@ -6,10 +6,12 @@ found from the storage class's profile (spec 4.7), here or by the webhook, as th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from cdi_operator.api import annotations as names
+from cdi_operator.flows.datavolume.existing import reserved_volumes
 from cdi_operator.flows.datavolume.state import State
 from cdi_operator.flows.rendering import class_name, rendered
 from cdi_operator.flows.seen import owner_reference
@@ -48,9 +50,14 @@ def claim_object(state: State, spec: Mapping[str, Any], settings: Settings) -> d
     """The claim, whole: it is not edited later (spec 2.2 "Created PVC")."""
     volume = state.volume
     spec = dict(spec)
-    flow = import_annotations(volume.source)
-    if state.populates:
-        flow = {names.USE_POPULATOR: "true"}
+    flow = {names.USE_POPULATOR: "true"} if state.populates else {}
+    if volumes := reserved_volumes(state, spec):
+        flow = {names.USE_POPULATOR: "false", names.PERSISTENT_VOLUME_LIST: json.dumps(volumes, separators=(",", ":"))}
+    elif volume.external_source:
+        flow[names.EXTERNAL_POPULATION] = "true"
+    elif not state.populates:
+        flow |= import_annotations(volume.source)
+    else:
         if not state.defaults.honours_wait:
             flow[names.IMMEDIATE_BIND] = volume.annotations.get(names.IMMEDIATE_BIND, "")
         spec["dataSourceRef"] = {
@@ -58,6 +65,7 @@ def claim_object(state: State, spec: Mapping[str, Any], settings: Settings) -> d
             "kind": "VolumeImportSource",
             "name": import_source_name(volume.ref.uid),
         }
+    given = {key: value for key, value in volume.annotations.items() if key != names.POPULATED_FOR}
     filesystem = spec["volumeMode"] == "Filesystem"
     wishes = {
         names.PRIORITY_CLASS: volume.spec.get("priorityClassName", ""),
@@ -76,7 +84,7 @@ def claim_object(state: State, spec: Mapping[str, Any], settings: Settings) -> d
                 **({names.NO_FILLING_UP_ALERT: "disabled"} if filesystem else {}),
             },
             "annotations": {
-                **volume.annotations,
+                **given,
                 **{key: value for key, value in wishes.items() if value},
                 names.POD_RESTARTS: "0",
                 names.CONTENT_TYPE: volume.content_type,

@@ -38,19 +38,27 @@ def bound_condition(state: State, trouble: Trouble | None) -> Condition:
     if claim.phase == "Lost":
         return Condition("Bound", "False", reasons.CLAIM_LOST, "Claim Lost")
     if claim.bound:
+        note = claim.annotations.get
+        if note(names.BOUND) == "false" and not state.populates:
+            return Condition("Bound", "False", note(names.BOUND_REASON, ""), note(names.BOUND_MESSAGE, ""))
         return Condition("Bound", "True", reasons.BOUND, f"PVC {claim.name} Bound")
+    if claim.phase != "Pending":
+        return Condition("Bound", "Unknown", reasons.UNKNOWN, "PVC phase unknown")
     reason, message = pending_because(state, claim)
     pending = f"PVC {claim.name} Pending"
     return Condition("Bound", "False", reason, f"target {pending} and {message}" if message else pending)
 
 
 def pending_because(state: State, claim: Claim) -> tuple[str, str]:
-    """What is known about a pending claim: its populator's word, else the latest event about itself."""
+    """What is known about a pending claim: its populator's word, else the latest event about itself.
+
+    One that is being populated is pending all the time, and what is said about that in general is no news.
+    """
     if message := claim.annotations.get(names.BOUND_MESSAGE):
         return claim.annotations.get(names.BOUND_REASON) or reasons.PENDING, message
-    if state.news is not None and state.news.type == "Warning":
-        return reasons.PENDING, state.news.message
-    return reasons.PENDING, ""
+    news = state.news
+    telling = news is not None and (news.type == "Warning" or not state.populates or state.waits_for_consumer)
+    return reasons.PENDING, news.message if news is not None and telling else ""
 
 
 def running_condition(claim: Claim | None) -> Condition:

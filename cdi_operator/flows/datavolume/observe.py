@@ -6,7 +6,7 @@ from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Object, Ref
 from cdi_operator.flows.datavolume.state import DataVolume, State
 from cdi_operator.flows.progress import percent
-from cdi_operator.flows.rendering import offer, wanted_class
+from cdi_operator.flows.rendering import free_volumes, offer, wanted_class
 from cdi_operator.flows.seen import Claim, Key, claim, happenings
 from cdi_operator.flows.view import View
 from cdi_operator.storage.names import import_source_name, prime_name
@@ -26,7 +26,8 @@ def observe(view: View, key: Key) -> State | None:
         claim=target,
         prime=claim(view.get("PersistentVolumeClaim", prime_name(target.ref.uid), namespace)) if target else None,
         has_source=view.get("VolumeImportSource", source_name, namespace) is not None,
-        offer=offer(view, chosen_class(view, volume, target)),
+        offer=offer(view, chosen_class(view, volume, target), target),
+        reserved_volumes=free_volumes(view.by("PersistentVolume", "claim", f"{namespace}/{name}")),
         percent=percent(view, target),
         news=next(iter(events), None),
         refusal=view.refusal("VolumeImportSource", source_name, namespace)
@@ -50,5 +51,4 @@ def chosen_class(view: View, volume: DataVolume, target: Claim | None) -> str:
     """The class of the claim that is there, else the one asked for, else the default; empty when there is none."""
     if target is not None:
         return target.storage_class
-    asked = volume.spec.get("storage") or volume.spec.get("pvc") or {}
-    return wanted_class(view, asked, volume.content_type)
+    return wanted_class(view, volume.asked_claim, volume.content_type)

@@ -32,6 +32,15 @@ IMPORT: dict[str, Step] = {
 }
 FATAL = Step("Failed", reasons.IMPORT_FAILED, "Failed to import into PVC %s", "Warning")
 LOST = Step("Failed", reasons.ERR_CLAIM_LOST, "PVC %s lost", "Warning")
+NO_DATA_SOURCE = Step(
+    "Pending",
+    reasons.NO_ANY_VOLUME_DATA_SOURCE,
+    "AnyVolumeDataSource feature gate is not enabled: External population not supported",
+    "Warning",
+)
+NO_DRIVER = Step(
+    "Pending", reasons.NO_CSI_DRIVER, "No CSI drivers were found: External population not supported", "Warning"
+)
 UNBOUND_PHASES = ("", "Pending", "WaitForFirstConsumer", "PendingPopulation", "Unknown")
 OVER = ("Succeeded", "Failed")
 """Of an earlier claim, when this one is not there yet: somebody deleted that one, and the work begins anew."""
@@ -41,23 +50,35 @@ def step(state: State) -> Step:
     """Where the DataVolume is."""
     claim, phase = state.claim, state.volume.phase
     if claim is None:
-        return Step(phase or "Pending")
+        return Step("Pending" if state.volume.pre_populated else phase or "Pending")
     match claim.phase:
         case "Lost":
             return LOST
+        case "Pending" | "Bound" if not state.needs_work:
+            return Step("Succeeded")
         case "Pending":
             return while_pending(state, claim)
         case "Bound":
-            return import_step(state, claim) or Step("PVCBound" if phase in (*UNBOUND_PHASES, *OVER) else phase)
+            anew = UNBOUND_PHASES if not state.made_here else (*UNBOUND_PHASES, *OVER)
+            return work_step(state, claim) or Step("PVCBound" if phase in anew else phase)
         case _:
             return Step("Unknown")
 
 
+def work_step(state: State, claim: Claim) -> Step | None:
+    """By whoever fills the claim; None before there is anything to tell."""
+    return external_step(state, claim) if state.volume.external_source else import_step(state, claim)
+
+
 def while_pending(state: State, claim: Claim) -> Step:
     phase = state.volume.phase
+    if state.reserved:
+        return Step("Pending")
+    if state.volume.external_source and (hindrance := external_step(state, claim)):
+        return hindrance
     if state.waits_for_consumer:
         return Step("PendingPopulation" if state.populates else "WaitForFirstConsumer")
-    if not state.populates:
+    if not state.populates or state.volume.external_source:
         return Step("Pending")
     if claim.finished:
         return Step(phase or "ImportScheduled")
@@ -74,3 +95,14 @@ def import_step(state: State, claim: Claim) -> Step | None:
     if claim.annotations.get(names.FATAL_ERROR) == "true":
         return FATAL
     return IMPORT.get(claim.annotations.get(names.POD_PHASE, ""), IMPORT[""])
+
+
+def external_step(state: State, claim: Claim) -> Step | None:
+    """Whoever fills it binds it when it is full; until then only what makes that impossible is known (spec 2.3)."""
+    source = claim.spec.get("dataSourceRef") or claim.spec.get("dataSource")
+    if source is None:
+        return NO_DATA_SOURCE
+    if claim.bound:
+        told = f"PVC %s successfully populated by {source.get('kind', '')}"
+        return Step("Succeeded", reasons.EXTERNAL_POPULATION_SUCCEEDED, told)
+    return None if state.storage_class is not None and state.storage_class.has_driver else NO_DRIVER

@@ -1,18 +1,22 @@
 """What a DataVolume needs next: its claim, what fills the claim, and its status.
 
-A claim that somebody else owns is never touched. The claim is made once, whole; everything later happens on it through
-the importer and populate flows, and comes back here as annotations (spec 2.2).
+A claim that somebody else owns is never touched, and one that is taken as it is only becomes ours. The claim that we
+make is made once, whole; everything later happens on it through the importer and populate flows, and comes back here as
+annotations (spec 2.2).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
 from cdi_operator.flows.actions import Create, Delete, PatchMeta, Plan, Ref
 from cdi_operator.flows.datavolume.claim import claim_object, claim_spec, import_source
 from cdi_operator.flows.datavolume.conditions import Trouble
+from cdi_operator.flows.datavolume.existing import marks, take_over
 from cdi_operator.flows.datavolume.state import State
 from cdi_operator.flows.datavolume.status import tell
 from cdi_operator.flows.rendering import InvalidClaimError
@@ -23,19 +27,27 @@ from cdi_operator.storage.names import import_source_name
 def plan(state: State, settings: Settings, now: datetime) -> Plan:
     if state.volume.deleting:
         return ()
-    if state.volume.import_kind is None:
+    if not supported(state):
         text = f"a DataVolume with {asked_source(state)} is not supported by this release"
         return tell(state, Trouble(reasons.SOURCE_NOT_SUPPORTED, text), now)
     if state.claim is None:
-        return make_claim(state, settings, now)
+        return tell(state, None, now) if state.volume.pre_populated else make_claim(state, settings, now)
     if state.claim.deleting:
         text = f'Resource "{state.claim.name}" marked for deletion'
         return tell(state, Trouble(reasons.ERR_RESOURCE_MARKED_FOR_DELETION, text), now)
     if state.foreign:
         text = f'Resource "{state.claim.name}" already exists and is not managed by DataVolume'
         return tell(state, Trouble(reasons.ERR_RESOURCE_EXISTS, text), now)
-    source = population_source(state, settings)
-    return (*tell(state, refused(state) if source else None, now), *source, *found_labels(state))
+    if taken := take_over(state):
+        return taken
+    source = population_source(state, settings, state.claim.spec)
+    return (*tell(state, refused(state) if source else None, now), *source, *marks(state), *found_labels(state))
+
+
+def supported(state: State) -> bool:
+    """A claim that needs no work is taken whatever it would have been filled from."""
+    known = state.volume.import_kind is not None or state.volume.external_source is not None
+    return known or state.volume.pre_populated or not state.needs_work
 
 
 def asked_source(state: State) -> str:
@@ -48,7 +60,8 @@ def make_claim(state: State, settings: Settings, now: datetime) -> Plan:
         spec = claim_spec(state)
     except InvalidClaimError as error:
         return tell(state, Trouble(reasons.ERR_CLAIM_NOT_VALID, str(error), error.more), now)
-    make = (*decision(state), *population_source(state, settings), Create(claim_object(state, spec, settings)))
+    claim = claim_object(state, spec, settings)
+    make = (*decision(state), *population_source(state, settings, claim["spec"]), Create(claim))
     trouble = refused(state)
     return (*tell(state, trouble, now), *make) if trouble else make
 
@@ -77,10 +90,12 @@ def found_labels(state: State) -> Plan:
     return (PatchMeta(volume.ref, labels=labels),) if labels else ()
 
 
-def population_source(state: State, settings: Settings) -> Plan:
-    """The VolumeImportSource is there exactly as long as the claim is not filled."""
-    filled = state.claim is not None and state.claim.bound and state.claim.finished
-    if state.populates and not filled and not state.has_source:
+def population_source(state: State, settings: Settings, claim_spec: Mapping[str, Any]) -> Plan:
+    """The VolumeImportSource is there exactly as long as the claim that refers to it is not filled."""
+    filled = state.claim is not None and state.claim.bound and (state.claim.finished or not state.needs_work)
+    reference = (claim_spec.get("dataSourceRef") or {}).get("name")
+    refers = state.volume.import_kind is not None and reference == import_source_name(state.volume.ref.uid)
+    if refers and not filled and not state.has_source:
         return (Create(import_source(state, settings)),)
     if filled and state.has_source:
         ref = state.volume.ref

@@ -9,8 +9,8 @@ from typing import Any
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Ref
 from cdi_operator.flows.defaults import Defaults
-from cdi_operator.flows.rendering import Offer
-from cdi_operator.flows.seen import Claim, Happening, StorageClass
+from cdi_operator.flows.rendering import FreeVolume, Offer
+from cdi_operator.flows.seen import Claim, Happening, StorageClass, affirmed
 from cdi_operator.flows.sources import import_kind
 from cdi_operator.flows.view import Refusal
 
@@ -37,8 +37,25 @@ class DataVolume:
         return import_kind(self.source)
 
     @property
+    def asked_claim(self) -> Mapping[str, Any]:
+        """The claim as the user asks for it, literally or in short."""
+        return self.spec.get("pvc") or self.spec.get("storage") or {}
+
+    @property
+    def external_source(self) -> Mapping[str, Any] | None:
+        """What somebody else's populator, or the storage itself, fills the claim from; None when we do (spec 1.1)."""
+        if self.spec.get("source") is not None or self.spec.get("sourceRef") is not None:
+            return None
+        return self.asked_claim.get("dataSourceRef") or self.asked_claim.get("dataSource")
+
+    @property
     def content_type(self) -> str:
         return self.spec.get("contentType") or "kubevirt"
+
+    @property
+    def pre_populated(self) -> bool:
+        """Its claim was filled before it came here, and is never made anew (spec 2.2 step 10)."""
+        return names.PRE_POPULATED in self.annotations
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,8 @@ class State:
     """The VolumeImportSource of this DataVolume exists."""
     offer: Offer
     """What the cluster has of the class that the claim names, or of the default for a claim that names none."""
+    reserved_volumes: tuple[FreeVolume, ...]
+    """The available volumes that name the claim as the one that they are for."""
     percent: float | None
     """How much of a transfer right onto the claim is done, None before the worker says so."""
     news: Happening | None
@@ -78,13 +97,40 @@ class State:
         if self.own_claim is not None:
             return self.own_claim.annotations.get(names.USE_POPULATOR) == "true"
         if decided is not None:
-            return decided == "true"
+            return affirmed(decided)
         return self.storage_class is not None and self.storage_class.has_driver
 
     @property
+    def needs_work(self) -> bool:
+        """False for a claim that is taken as it is: filled for this DataVolume elsewhere, or adopted (spec 2.6)."""
+        claim, volume = self.claim, self.volume
+        if claim is None:
+            return True
+        if claim.annotations.get(names.POPULATED_FOR) == volume.ref.name:
+            return False
+        if self.made_here:
+            return True
+        allowed = volume.annotations.get(names.ALLOW_CLAIM_ADOPTION)
+        return not (self.defaults.adopts_claims if allowed is None else affirmed(allowed))
+
+    @property
+    def made_here(self) -> bool:
+        """The claim was made by us, for this very DataVolume."""
+        made_for = self.claim.annotations.get(names.CREATED_FOR_DATA_VOLUME) if self.claim else None
+        return made_for == self.volume.ref.uid
+
+    @property
     def foreign(self) -> bool:
-        """A claim of that name exists and is somebody else's."""
-        return self.claim is not None and self.claim.owner_uid != self.volume.ref.uid
+        """A claim of that name exists, is somebody else's, and is not to be had."""
+        claim = self.claim
+        if claim is None or claim.owner_uid == self.volume.ref.uid:
+            return False
+        return bool(claim.owner_uid) or self.needs_work
+
+    @property
+    def reserved(self) -> bool:
+        """The claim waits for one of the volumes that were made for it, with what is on them (spec 2.2 step 6)."""
+        return self.claim is not None and names.PERSISTENT_VOLUME_LIST in self.claim.annotations
 
     @property
     def own_claim(self) -> Claim | None:

@@ -16,6 +16,7 @@ from cdi_operator.flows.datavolume.state import State
 from cdi_operator.flows.progress import DONE, NOT_KNOWN, text
 
 COMPONENT = "datavolume-import-controller"
+EXTERNAL_COMPONENT = "datavolume-external-population-controller"
 
 
 def tell(state: State, trouble: Trouble | None, now: datetime) -> Plan:
@@ -53,7 +54,7 @@ def progress(state: State, phase: str) -> str:
     said = str(state.volume.status.get("progress") or NOT_KNOWN)
     claim = state.own_claim
     if phase == "Succeeded":
-        return DONE if claim is not None and claim.finished else said
+        return DONE if claim is not None and claim.finished and state.needs_work else said
     if claim is None:
         return NOT_KNOWN
     told = claim.annotations.get(names.POPULATOR_PROGRESS, "") if state.populates else text(state.percent)
@@ -82,7 +83,7 @@ def events(
     elif differs(bound, known):
         said.append(emit(state, "Normal", bound.reason, bound.message))
     if at.reason and at.phase != volume.phase:
-        said.append(emit(state, at.type, at.reason, at.message % (state.claim.name if state.claim else "")))
+        said.append(emit(state, at.type, at.reason, at.message.replace("%s", state.claim.name if state.claim else "")))
     if complains(state, ready, running) and running.message != known.get("Running", {}).get("message", ""):
         said.append(emit(state, "Warning", running.reason, running.message))
     return tuple(said)
@@ -102,4 +103,5 @@ def differs(condition: Condition, known: Mapping[str, Mapping[str, str]]) -> boo
 
 
 def emit(state: State, kind: Literal["Normal", "Warning"], reason: str, message: str) -> Emit:
-    return Emit(state.volume.ref, kind, reason, message, COMPONENT)
+    component = EXTERNAL_COMPONENT if state.volume.external_source else COMPONENT
+    return Emit(state.volume.ref, kind, reason, message, component)

@@ -36,8 +36,9 @@ def observe(view: View, key: Key) -> State | None:
 
 
 def wants_import(claim: Claim) -> bool:
-    """Spec 3.1: either annotation makes the claim ours, whoever wrote it; but not on a population's target."""
-    if claim.annotations.get(names.USE_POPULATOR) == "true":
+    """Spec 3.1: either annotation makes the claim ours, whoever wrote it; but not where a populator fills the claim."""
+    populated = claim.annotations.get(names.USE_POPULATOR) == "true" or names.EXTERNAL_POPULATION in claim.annotations
+    if populated or claim.spec.get("dataSourceRef"):
         return False
     return names.ENDPOINT in claim.annotations or names.SOURCE in claim.annotations
 

@@ -18,6 +18,8 @@ from tests.unit.world import World
 
 WRITTEN = "written"
 """Label of a volume with the whole disk on it."""
+THEIRS = {"apiGroup": "example.com", "kind": "Backup", "name": "monday"}
+"""What `populator` fills claims from."""
 WRONG = "md5:wrong"
 """A checksum that no disk has."""
 
@@ -28,7 +30,7 @@ def provisioner(world: World) -> Moves:
         spec, meta = claim["spec"], claim["metadata"]
         placed = names.SELECTED_NODE in (meta.get("annotations") or {})
         wanted = _pending(claim) and "dataSourceRef" not in spec and (placed or not _waits(world, claim))
-        if wanted and world.get("PersistentVolume", f"pv-{meta['uid']}") is None:
+        if wanted and not _has_volume(world, claim):
             yield f"provision {meta['name']}", partial(_provision, world, meta["name"], meta["uid"])
 
 
@@ -37,14 +39,34 @@ def _waits(world: World, claim: Object) -> bool:
     return kind is not None and kind["volumeBindingMode"] == "WaitForFirstConsumer"
 
 
-def _provision(world: World, name: str, uid: str) -> None:
+def _provision(world: World, name: str, uid: str, labels: Any = None) -> None:
     reference = {"namespace": NS, "name": name, "uid": uid}
     spec = {"claimRef": reference, "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}}
-    world.add({"kind": "PersistentVolume", "metadata": {"name": f"pv-{uid}"}, "spec": spec})
+    world.add({"kind": "PersistentVolume", "metadata": {"name": f"pv-{uid}", "labels": labels or {}}, "spec": spec})
     said = {"type": "Normal", "reason": "ProvisioningSucceeded", "message": "Successfully provisioned volume"}
     about = {"kind": "PersistentVolumeClaim", **reference}
     event = {"kind": "Event", "metadata": {"name": f"provisioned-{uid}", "namespace": NS}}
     world.add({**event, **said, "involvedObject": about, "lastTimestamp": timestamp(world.now)})
+
+
+def populator(world: World) -> Moves:
+    """Anybody's: fills claims that refer to its own kind of source, each on a volume that it then hands over."""
+    for claim in world.all("PersistentVolumeClaim"):
+        spec, meta = claim["spec"], claim["metadata"]
+        asked = spec.get("dataSourceRef", {}).get("apiGroup") == THEIRS["apiGroup"]
+        placed = names.SELECTED_NODE in (meta.get("annotations") or {})
+        wanted = asked and _pending(claim) and (placed or not _waits(world, claim))
+        if wanted and world.get("PersistentVolume", f"pv-{meta['uid']}") is None:
+            yield f"populate {meta['name']}", partial(_provision, world, meta["name"], meta["uid"], {WRITTEN: "whole"})
+
+
+def reserver(world: World) -> Moves:
+    """The binder too: a volume that names a claim becomes that claim's when it comes."""
+    for volume in world.all("PersistentVolume"):
+        claim = world.get("PersistentVolumeClaim", _reserved_for(volume), NS)
+        if claim is not None and _pending(claim):
+            mine = edit(world, volume, spec={"claimRef": {"uid": claim["metadata"]["uid"]}}, status={"phase": "Bound"})
+            yield "bind what was reserved", mine
 
 
 def binder(world: World) -> Moves:
@@ -53,6 +75,8 @@ def binder(world: World) -> Moves:
     owners = {}
     for volume in world.all("PersistentVolume"):
         name = volume["metadata"]["name"]
+        if _reserved_for(volume):
+            continue
         owners[name] = volume["spec"]["claimRef"]["uid"]
         claim = claims.get(owners[name])
         if claim is None:
@@ -142,7 +166,7 @@ def crash(world: World, pod: Object) -> Move:
     )
 
 
-CONTROLLERS = (provisioner, binder, protection, garbage_collector, scheduler, kubelet)
+CONTROLLERS = (provisioner, populator, reserver, binder, protection, garbage_collector, scheduler, kubelet)
 
 
 def edit(world: World, obj: Object, **patch: Any) -> Move:
@@ -156,6 +180,19 @@ def _phase(obj: Object) -> str:
 
 def _pending(claim: Object) -> bool:
     return _phase(claim) == "Pending" and "deletionTimestamp" not in claim["metadata"]
+
+
+def _has_volume(world: World, claim: Object) -> bool:
+    """A volume is the claim's, or waits for it."""
+    name, uid = claim["metadata"]["name"], claim["metadata"]["uid"]
+    references = (volume["spec"]["claimRef"] for volume in world.all("PersistentVolume"))
+    return any(each["name"] == name and each.get("uid", uid) == uid for each in references)
+
+
+def _reserved_for(volume: Object) -> str:
+    """Name of the claim that a volume waits for; empty once it has one."""
+    reference = volume["spec"]["claimRef"]
+    return "" if "uid" in reference else str(reference["name"])
 
 
 def _claim_name(pod: Object) -> str:

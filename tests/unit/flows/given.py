@@ -22,6 +22,7 @@ PV = "pv"
 URL = "http://images.example.com/disk.qcow2"
 HTTP = {"http": {"url": URL}}
 BLANK: dict[str, Any] = {"blank": {}}
+MADE_HERE = {names.CREATED_FOR_DATA_VOLUME: VOLUME_UID}
 MADE_AT = "2025-06-01T11:00:00Z"
 """An hour before `world.NOW`: nothing is young unless a test says so."""
 
@@ -90,6 +91,12 @@ def volume(name: str = PV, claim: str = PRIME, claim_uid: str = PRIME_UID, phase
     return obj("PersistentVolume", name, namespace="", spec={**what, **reference, **spec}, status={"phase": phase})
 
 
+def reserved_volume(name: str = PV, phase: str = "Available", **spec: Any) -> Any:
+    """A volume made by hand that waits for the DataVolume's claim."""
+    made = volume(name, claim=NAME, phase=phase, **{"accessModes": ["ReadWriteOnce", "ReadWriteMany"], **spec})
+    return having(made, spec={"claimRef": {"uid": None}})
+
+
 CSI = (storage_class(), driver())
 CSI_WAITS = (storage_class(waits=True), driver())
 LOCAL = (storage_class(),)
@@ -128,14 +135,20 @@ def condition(kind: str, status: str, reason: str = "", message: str = "", at: s
 def target(phase: str = "Pending", annotations: Any = None, **rest: Any) -> Any:
     """A DataVolume's claim in the populator flow."""
     reference = {"apiGroup": "cdi.kubevirt.io", "kind": "VolumeImportSource", "name": SOURCE_NAME}
-    notes = {names.USE_POPULATOR: "true", names.POD_RESTARTS: "0", names.PREALLOCATION_REQUESTED: "false"}
+    notes = {**MADE_HERE, names.USE_POPULATOR: "true", names.POD_RESTARTS: "0", names.PREALLOCATION_REQUESTED: "false"}
     return _claim(CLAIM_UID, phase, {**notes, **(annotations or {})}, {"dataSourceRef": reference}, rest)
 
 
 def legacy(phase: str = "Pending", annotations: Any = None, **rest: Any) -> Any:
     """A DataVolume's claim in the legacy flow."""
-    notes = {names.SOURCE: "http", names.ENDPOINT: URL, names.POD_RESTARTS: "0"}
+    notes = {**MADE_HERE, names.SOURCE: "http", names.ENDPOINT: URL, names.POD_RESTARTS: "0"}
     return _claim(CLAIM_UID, phase, {**notes, **(annotations or {})}, {}, rest)
+
+
+def by_hand(phase: str = "Pending", annotations: Any = None, **rest: Any) -> Any:
+    """A claim of the DataVolume's name that somebody else made, for nobody in particular."""
+    made = _claim(CLAIM_UID, phase, annotations or {}, {}, rest)
+    return having(made, metadata={"ownerReferences": None})
 
 
 def _claim(uid: str, phase: str, notes: Any, spec: Any, rest: Any) -> Any:

@@ -32,10 +32,15 @@ from tests.unit.flows.given import (
     PRIME,
     PRIME_KEY,
     PRIME_UID,
+    PV,
     SETTINGS,
     SOURCE_NAME,
     UNSCHEDULABLE,
+    VOLUME_UID,
+    by_hand,
+    claim_spec,
     condition,
+    config,
     data_volume,
     default_class,
     deleting,
@@ -60,6 +65,7 @@ from tests.unit.world import NOW, World, settle
 
 RUNS = int(os.environ.get("SIMULATION_RUNS", 0))
 EXAMPLES = settings(max_examples=RUNS or 200, derandomize=not RUNS, deadline=None, database=None)
+ADOPTS = config("HonorWaitForFirstConsumer", "DataVolumeClaimAdoption")
 BOOLEAN = ("true", "false", "", "maybe")
 NOTES = {
     names.POD_PHASE: ("Pending", "Running", "Succeeded", "Failed", "Unknown", ""),
@@ -91,6 +97,14 @@ NOTES = {
     names.CHECKPOINT_DONE: ("true",),
     names.PREALLOCATION_REQUESTED: BOOLEAN,
     f"{names.EXTRA_HEADERS}.x": ("not numbered",),
+    names.CREATED_FOR_DATA_VOLUME: (VOLUME_UID, "uid-other", ""),
+    names.POPULATED_FOR: (NAME, "other", ""),
+    names.PRE_POPULATED: (NAME, ""),
+    names.ALLOW_CLAIM_ADOPTION: BOOLEAN,
+    names.CHECK_STATIC_VOLUME: ("", "true"),
+    names.PERSISTENT_VOLUME_LIST: (f'["{PV}"]', '["other"]', "[]", "spoilt", "{}"),
+    names.EXTERNAL_POPULATION: ("true",),
+    names.MIGRATED_TO: ("csi.example.com", "other"),
 }
 CONTAINERS = (
     None,
@@ -123,7 +137,18 @@ SOURCES: Any = (
     None,
 )
 SIZES: Any = ({}, {"resources": {"requests": {"storage": "1Gi"}}}, {"resources": {"requests": {"storage": "1.5.5"}}})
-SPECS: Any = ({}, *({"storage": size} for size in SIZES), {"contentType": "archive"})
+REFERENCES: Any = (
+    {"dataSourceRef": {"apiGroup": "example.com", "kind": "Backup", "name": "b"}},
+    {"dataSource": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "s"}},
+    {"dataSourceRef": {"apiGroup": "cdi.kubevirt.io", "kind": "VolumeImportSource", "name": SOURCE_NAME}},
+)
+SPECS: Any = (
+    {},
+    *({"storage": size} for size in SIZES),
+    {"contentType": "archive"},
+    *({"pvc": claim_spec(**reference)} for reference in REFERENCES),
+    *({"storage": {**SIZES[1], **reference}} for reference in REFERENCES),
+)
 STORAGES = (
     (),
     (default_class("csi"),),
@@ -166,7 +191,7 @@ class Chance:
         return self.spoilt(noted(made, self.some(NOTES)), "foregroundDeletion")
 
     def claim(self) -> Any:
-        return self.spoilt(self.pick((target, legacy))(self.pick(CLAIM_PHASES), self.some(NOTES)))
+        return self.spoilt(self.pick((target, legacy, by_hand))(self.pick(CLAIM_PHASES), self.some(NOTES)))
 
     def prime(self) -> Any:
         return self.spoilt(prime(self.pick(CLAIM_PHASES), self.some(NOTES)))
@@ -177,13 +202,14 @@ class Chance:
         return self.spoilt(having(made, status=status), "grace-period")
 
     def volume(self) -> Any:
-        return volume(claim=self.pick(("", NAME, PRIME)), claim_uid=self.pick((CLAIM_UID, PRIME_UID, "uid-other")))
+        made = volume(claim=self.pick(("", NAME, PRIME)), claim_uid=self.pick((CLAIM_UID, PRIME_UID, "uid-other")))
+        return having(made, status={"phase": self.pick(("Bound", "Available", "Released"))})
 
     def import_source(self) -> Any:
         return import_source(self.pick(({"http": {"url": "http://x"}}, {"blank": {}}, {}, None)))
 
     def gates(self) -> Any:
-        return self.pick((HONOURS_WAIT, NO_GATES))
+        return self.pick((HONOURS_WAIT, NO_GATES, ADOPTS))
 
     def world(self) -> World:
         made = (self.data_volume, self.claim, self.prime, self.pod, self.volume, self.import_source, self.gates)
@@ -223,7 +249,7 @@ def _place(action: Create) -> tuple[str, str, str]:
 @given(world=worlds)
 def test_decides_and_rests(flow: Any, key: tuple[str, str], world: World) -> None:
     """At most: make what is missing, tell what came of it, and that is all."""
-    settle(world, lambda world: look(flow, world, key), rounds=3)
+    settle(world, lambda world: look(flow, world, key), rounds=5)
 
 
 @EXAMPLES

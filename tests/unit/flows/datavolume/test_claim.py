@@ -200,6 +200,8 @@ def test_population_source(source, given, wanted):
         ((), None, False),
         (CSI, "false", False),
         (LOCAL, "true", True),
+        (LOCAL, "True", True),
+        (CSI, "no", False),
     ],
 )
 def test_which_flow(storage, said, wanted):
@@ -209,7 +211,7 @@ def test_which_flow(storage, said, wanted):
     assert [type(action) for action in actions].index(Create) == (1 if said is None else 0)
     world.apply(actions)
     noted_on = world.get("DataVolume", NAME, NS)["metadata"]["annotations"]
-    assert noted_on[names.USE_POPULATOR] == ("true" if wanted else "false")
+    assert noted_on[names.USE_POPULATOR] == (said or ("true" if wanted else "false"))
     claim = world.get("PersistentVolumeClaim", NAME, NS)
     assert ("dataSourceRef" in claim["spec"]) == wanted
     assert (world.get("VolumeImportSource", SOURCE_NAME, NS) is not None) == wanted

@@ -97,6 +97,7 @@ def test_class(classes, asked, wanted):
         ([(RWX, "Block"), (RWO, "Block")], [], "Block", ([RWX], "Block")),
         ([(RWX, "Block")], [RWO], "Filesystem", ([RWO], "Filesystem")),
         ([(RWX, "Block")], [ROX], None, ([ROX], "Block")),
+        ([(ROX, "Filesystem"), (RWO, "Block")], [RWX, RWO], None, ([RWX, RWO], "Block")),
         ([], [ROX], None, ([ROX], "Filesystem")),
         ([], [RWO], "Block", ([RWO], "Block")),
     ],

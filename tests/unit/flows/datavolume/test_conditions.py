@@ -19,6 +19,7 @@ from tests.unit.flows.given import (
     event,
     import_source,
     legacy,
+    noted,
     prime,
     target,
 )
@@ -47,9 +48,10 @@ def not_bound(reason, message):
 
 def after(*objects, phase="", conditions=()):
     """The conditions after one look, by type."""
-    world = World(
-        *CSI, HONOURS_WAIT, import_source(), data_volume(phase=phase, status={"conditions": list(conditions)}), *objects
-    )
+    volume = data_volume(phase=phase, status={"conditions": list(conditions)})
+    if not objects:
+        volume = noted(volume, {names.PRE_POPULATED: "disk"})
+    world = World(*CSI, HONOURS_WAIT, import_source(), volume, *objects)
     actions = plan(observe(world, KEY), SETTINGS, NOW)
     shown = next((action.status for action in actions if isinstance(action, PatchStatus)), {})
     return {each["type"]: each for each in shown.get("conditions", conditions)}
@@ -79,7 +81,25 @@ def words(shown):
             [legacy(), event("ProvisioningFailed", "no space", CLAIM_UID, "Warning")],
             ("False", "Pending", "target PVC disk Pending and no space"),
         ),
-        ([legacy(), event("WaitForFirstConsumer", "waiting", CLAIM_UID)], ("False", "Pending", "PVC disk Pending")),
+        (
+            [legacy(), event("WaitForFirstConsumer", "waiting", CLAIM_UID)],
+            ("False", "Pending", "target PVC disk Pending and waiting"),
+        ),
+        (
+            [legacy(), event("A", "first", CLAIM_UID), event("B", "last", CLAIM_UID, at="2025-06-01T11:00:01Z")],
+            ("False", "Pending", "target PVC disk Pending and last"),
+        ),
+        # populator: what is said of a claim that is pending all the time is no news, unless it is a warning
+        ([target(), event("ExternalProvisioning", "waiting", CLAIM_UID)], ("False", "Pending", "PVC disk Pending")),
+        (
+            [target(), event("ProvisioningFailed", "no space", CLAIM_UID, "Warning")],
+            ("False", "Pending", "target PVC disk Pending and no space"),
+        ),
+        # a worker that lacks something while its claim is bound, in the legacy flow
+        ([legacy("Bound", not_bound("AwaitingVDDK", "waiting"))], ("False", "AwaitingVDDK", "waiting")),
+        ([legacy("Bound", {names.BOUND: "true"})], ("True", "Bound", "PVC disk Bound")),
+        ([legacy("Odd")], ("Unknown", "Unknown", "PVC phase unknown")),
+        ([], ("False", "NotFound", "No PVC found")),
         ([legacy("Bound"), event("Old", "no space", CLAIM_UID, "Warning")], ("True", "Bound", "PVC disk Bound")),
     ],
 )

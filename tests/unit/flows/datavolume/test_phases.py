@@ -44,7 +44,7 @@ def after(objects, before="", source=None):
     of_phase = [
         (action.type, action.reason, action.message)
         for action in actions
-        if isinstance(action, Emit) and action.reason not in ("Bound", "Pending", "ClaimLost")
+        if isinstance(action, Emit) and action.reason not in ("Bound", "Pending", "ClaimLost", "Unknown")
     ]
     return status.get("phase", before), *(of_phase or [None])
 

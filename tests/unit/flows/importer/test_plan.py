@@ -77,6 +77,8 @@ def notes_after(*objects, key=PRIME_KEY):
         (noted(legacy(), {names.SOURCE: None, names.ENDPOINT: None}), False),
         (target(), False),
         (target("Bound", {names.ENDPOINT: "http://x"}), False),
+        (target("Bound", {names.ENDPOINT: "http://x", names.USE_POPULATOR: None}), False),
+        (noted(legacy(), {names.EXTERNAL_POPULATION: "true"}), False),
     ],
 )
 def test_which_claims_are_ours(claim, looked_after):
