@@ -13,14 +13,14 @@ from tests.e2e import disks, manifests, webserver
 from tests.e2e.installation import Installation
 from tests.e2e.namespaces import wait_for_none
 from tests.e2e.sources import Image
-from tests.e2e.watch import Watch, phase
+from tests.e2e.watch import Watch, phase, phases
 
 STORAGE = "cdi.kubevirt.io/storage"
 IMAGE = "small.qcow2"
 
 
-def claim_spec(storage_class: str, mode: str) -> Object:
-    return manifests.claim_spec("40Mi", storage_class=storage_class, mode=mode, access_mode="ReadWriteOnce")
+def claim_spec(storage_class: str, mode: str, size: str = "40Mi") -> Object:
+    return manifests.claim_spec(size, storage_class=storage_class, mode=mode, access_mode="ReadWriteOnce")
 
 
 def assert_holds_image(
@@ -61,6 +61,33 @@ def test_a_claim_with_a_population_source(
     assert namespace.get("volumeimportsource", "debian")
 
 
+def test_a_source_for_several_claims(
+    namespace: Kubectl, installation: Installation, server: WebServer, images: Mapping[str, Image]
+) -> None:
+    """It may go once every population has begun (spec 4.2 step 1), also on a class that waits for consumers."""
+    wanted = {"a": ("csi", "Filesystem"), "b": ("csi-noclone", "Block"), "c": ("csi-wffc", "Block")}
+    source = {
+        "apiVersion": manifests.CDI,
+        "kind": "VolumeImportSource",
+        "metadata": {"name": "debian"},
+        "spec": {"source": manifests.http(server.url("medium.qcow2", webserver.SLOW))},
+    }
+    reference = {"apiGroup": "cdi.kubevirt.io", "kind": "VolumeImportSource", "name": "debian"}
+    at_once = {f"{STORAGE}.bind.immediate.requested": "false"}
+    with Watch(namespace, "pvc") as claims:
+        spec = {name: {**claim_spec(*place, "80Mi"), "dataSourceRef": reference} for name, place in wanted.items()}
+        namespace.apply(source, *(manifests.claim(name, spec[name], at_once) for name in wanted))
+        begun = "all populations have begun"
+        claims.until(lambda now: all(note(now.get(name), "pod.phase") == "Running" for name in wanted), begun)
+        namespace.delete("volumeimportsource", "debian")
+        filled = "all claims are filled"
+        claims.until(lambda now: all(note(now[name], "condition.bound") == "true" for name in wanted), filled, 120)
+    image = images["medium.qcow2"]
+    expected = [disks.Expected(name, mode, image.virtual_bytes) for name, (_, mode) in wanted.items()]
+    found = disks.read(namespace, installation.python_image, expected)
+    assert {disk.sha256 for disk in found.values()} == {image.sha256}
+
+
 @pytest.mark.parametrize(("storage_class", "mode"), [("csi", "Filesystem"), ("csi", "Block"), ("local", "Block")])
 def test_a_claim_with_an_endpoint(
     storage_class: str,
@@ -82,20 +109,111 @@ def test_a_claim_with_an_endpoint(
     assert_holds_image(namespace, installation, images, "annotated", mode)
 
 
+@pytest.mark.parametrize(
+    ("storage_class", "mode", "when"),
+    [
+        ("csi", "Filesystem", "Succeeded"),
+        ("csi-noclone", "Block", "ImportInProgress"),
+        ("local", "Filesystem", "ImportInProgress"),
+        ("local", "Block", "Succeeded"),
+    ],
+)
 def test_a_claim_that_is_deleted_is_filled_again(
-    namespace: Kubectl, installation: Installation, server: WebServer, images: Mapping[str, Image]
+    storage_class: str,
+    mode: str,
+    when: str,
+    namespace: Kubectl,
+    installation: Installation,
+    server: WebServer,
+    images: Mapping[str, Image],
 ) -> None:
-    """Spec 2.6: without its claim a Succeeded DataVolume imports once more."""
-    source = manifests.http(server.url(IMAGE))
+    """Spec 2.6: without its claim a DataVolume, also a Succeeded one, imports once more."""
+    source = manifests.http(server.url(IMAGE, webserver.SLOW if when == "ImportInProgress" else "images"))
     with Watch(namespace, "datavolumes") as volumes, Watch(namespace, "pvc") as claims:
-        namespace.apply(manifests.data_volume("again", source=source, pvc=claim_spec("csi", "Filesystem")))
-        volumes.until(lambda now: phase(now, "again") == "Succeeded", "imported")
+        namespace.apply(manifests.data_volume("again", source=source, pvc=claim_spec(storage_class, mode)))
+        volumes.until(lambda now: phase(now, "again") == when, f"it is {when}")
         first = claims.now["again"]["metadata"]["uid"]
         namespace.delete("pvc", "again")
         claims.until(lambda now: "again" in now and now["again"]["metadata"]["uid"] != first, "a new claim is made")
         claims.until(lambda now: now["again"]["status"].get("phase") == "Bound", "the new claim is filled")
         volumes.until(lambda now: phase(now, "again") == "Succeeded", "imported again")
-    assert_holds_image(namespace, installation, images, "again")
+    assert_holds_image(namespace, installation, images, "again", mode)
+
+
+@pytest.mark.parametrize(("storage_class", "mode"), [("csi", "Filesystem"), ("csi", "Block")])
+def test_a_user_who_wants_no_populator(
+    storage_class: str,
+    mode: str,
+    namespace: Kubectl,
+    installation: Installation,
+    server: WebServer,
+    images: Mapping[str, Image],
+) -> None:
+    """Spec 4.1: storage that has a CSI driver does as storage that has none, when the DataVolume says so."""
+    source, no = manifests.http(server.url(IMAGE)), {f"{STORAGE}.usePopulator": "false"}
+    with Watch(namespace, "datavolumes") as volumes:
+        asked = claim_spec(storage_class, mode)
+        namespace.apply(manifests.data_volume("plain", source=source, pvc=asked, annotations=no))
+        volumes.until(lambda now: phase(now, "plain") == "Succeeded", "imported")
+    claim = namespace.get("pvc", "plain")
+    assert "dataSourceRef" not in claim["spec"]
+    assert claim["metadata"]["annotations"][f"{STORAGE}.import.importPodName"] == importer_pod_name("plain")
+    assert_holds_image(namespace, installation, images, "plain", mode)
+
+
+@pytest.mark.parametrize("mode", ["Filesystem", "Block"])
+def test_waiting_for_the_first_consumer_without_a_populator(
+    mode: str, namespace: Kubectl, installation: Installation, server: WebServer, images: Mapping[str, Image]
+) -> None:
+    """Spec 2.5: nothing is made while nobody uses the claim; a pod that comes and goes, as KubeVirt's, is enough."""
+    source, no = manifests.http(server.url(IMAGE)), {f"{STORAGE}.usePopulator": "false"}
+    with Watch(namespace, "datavolumes") as volumes:
+        asked = claim_spec("csi-wffc", mode)
+        namespace.apply(manifests.data_volume("later", source=source, pvc=asked, annotations=no))
+        volumes.until(lambda now: phase(now, "later") == "WaitForFirstConsumer", "it waits")
+        bound = next(each for each in volumes.now["later"]["status"]["conditions"] if each["type"] == "Bound")
+        assert "PVC later Pending" in bound["message"]
+        assert namespace.items("pods") == []
+        namespace.create(manifests.pod("consumer", installation.python_image, "pass", claims={"later": mode}))
+        namespace.wait("pod/consumer", "jsonpath={.status.phase}=Succeeded")
+        volumes.until(lambda now: phase(now, "later") == "Succeeded", "imported")
+        went = phases(volumes.history("later"))
+    order = ["WaitForFirstConsumer", "PVCBound", "ImportScheduled", "ImportInProgress", "Succeeded"]
+    assert [at for at in went if at != "Pending"] == [at for at in order if at in went]
+    namespace.delete("pod", "consumer")
+    assert_holds_image(namespace, installation, images, "later", mode)
+
+
+@pytest.mark.parametrize(("storage_class", "prefix"), [("csi", "[prime-"), ("local", "failed to provision")])
+def test_why_there_is_no_volume(storage_class: str, prefix: str, namespace: Kubectl, server: WebServer) -> None:
+    """Spec 2.4: what the storage says of a claim, also of a hidden one, is told on the DataVolume."""
+    asked = manifests.claim_spec("100Ti", storage_class=storage_class, mode="Block", access_mode="ReadWriteOnce")
+    source = manifests.http(server.url(IMAGE))
+
+    def told(volume: Object) -> bool:
+        bound = [each for each in (volume.get("status") or {}).get("conditions") or () if each["type"] == "Bound"]
+        start = f"target PVC huge Pending and {prefix}"
+        return any(start in each["message"] and "not enough free space" in each["message"] for each in bound)
+
+    with Watch(namespace, "datavolumes") as volumes:
+        namespace.apply(manifests.data_volume("huge", source=source, pvc=asked))
+        volumes.until(lambda now: "huge" in now and told(now["huge"]), "it is told")
+    about = "--field-selector=involvedObject.kind=PersistentVolumeClaim,involvedObject.name=huge"
+    messages = [each["message"] for each in namespace.items("events", about)]
+    assert any(message.startswith(prefix) and "not enough free space" in message for message in messages)
+
+
+def test_a_pod_that_is_to_be_kept_without_a_populator(namespace: Kubectl, server: WebServer) -> None:
+    """Spec 2.6, retainAfterCompletion, in the legacy flow."""
+    keep, source = {f"{STORAGE}.pod.retainAfterCompletion": "true"}, manifests.http(server.url(IMAGE))
+    asked = claim_spec("local", "Filesystem")
+    namespace.apply(manifests.data_volume("kept", source=source, pvc=asked, annotations=keep))
+    namespace.wait("dv/kept", "jsonpath={.status.phase}=Succeeded")
+    namespace.wait("pod/importer-kept", "jsonpath={.status.phase}=Succeeded")
+    assert namespace("logs", "importer-kept")
+    # With its claim it goes all the same.
+    namespace.delete("dv", "kept")
+    wait_for_none(namespace, "pods,pvc")
 
 
 def test_a_pod_that_is_to_be_kept(namespace: Kubectl, server: WebServer) -> None:
@@ -122,5 +240,5 @@ def test_deleting_a_data_volume_deletes_all_of_it(namespace: Kubectl, server: We
     wait_for_none(namespace, "pods,pvc,volumeimportsources")
 
 
-def note(claim: Object, name: str) -> str:
-    return str(claim["metadata"].get("annotations", {}).get(f"{STORAGE}.{name}", ""))
+def note(claim: Object | None, name: str) -> str:
+    return str((claim or {"metadata": {}})["metadata"].get("annotations", {}).get(f"{STORAGE}.{name}", ""))
