@@ -30,7 +30,7 @@ from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.errors import ApiError
 from cdi_operator.flows.actions import Ref
-from demo import server
+from demo import metrics, server
 from demo.install import CONTROLLER_PODS, NAMESPACE
 from demo.stopwatch import KINDS, STAGES, Run, Stopwatch
 from devcluster import choose
@@ -54,10 +54,9 @@ class Cost:
 def cost(kubectl: Kubectl, install: str) -> Cost:
     """From the metrics of every controller pod: a standby asks for nothing but its lease."""
     requests, memory = 0.0, 0.0
-    for pod in kubectl.within(install).items("pods", CONTROLLER_PODS):
-        text = kubectl(
-            "get", "--raw", f"/api/v1/namespaces/{install}/pods/{pod['metadata']['name']}:8444/proxy/metrics"
-        )
+    own = kubectl.within(install)
+    for pod in own.items("pods", CONTROLLER_PODS):
+        text = metrics.read(own, pod["metadata"]["name"])
         counted = [match for match in REQUESTS.finditer(text) if 'kind="Lease"' not in match["labels"]]
         requests += sum(float(match["count"]) for match in counted)
         memory = max(memory, *(float(match["bytes"]) for match in MEMORY.finditer(text)))

@@ -155,6 +155,8 @@ MULTUS_NETWORKS: Final = "k8s.v1.cni.cncf.io/networks"
 MULTUS_DEFAULT_NETWORK: Final = "v1.multus-cni.io/default-network"
 ISTIO_INJECT: Final = "sidecar.istio.io/inject"
 LINKERD_INJECT: Final = "linkerd.io/inject"
+INJECT_TRUSTED_AUTHORITIES: Final = "config.openshift.io/inject-trusted-cabundle"
+"""A label: OpenShift fills the ConfigMap with the certificate authorities that the cluster trusts."""
 OVN_OPEN_PORTS: Final = "k8s.ovn.org/open-default-ports"
 RESOLVE_NAMES: Final = "alpha.image.policy.openshift.io/resolve-names"
 

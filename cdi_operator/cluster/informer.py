@@ -140,6 +140,13 @@ FOLLOWED: Mapping[str, Selection] = {
         Selection("Pod", labels={APP: APP_NAME}),
         Selection("Event", fields="involvedObject.kind=PersistentVolumeClaim"),
         Selection("VolumeSnapshotClass", optional=True),
+        # How the upload proxy is reached from outside, and with which certificate.
+        Selection("Ingress", own=True),
+        Selection("Secret", fields="type=kubernetes.io/tls", own=True),
+        # OpenShift's own.
+        Selection("Route", own=True, optional=True),
+        Selection("Proxy", optional=True),
+        Selection("Infrastructure", optional=True),
     )
 }
 """What the controller follows by informer; the few objects of a cluster's configuration come through kopf."""

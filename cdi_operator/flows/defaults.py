@@ -45,6 +45,8 @@ class Defaults:
     webhook_rendering: bool = True
     """Claims with the label applyStorageProfile are rendered by the webhook; else those of DataVolumes by us, and the
     others not at all (spec 4.8)."""
+    verbosity: int = 0
+    """Of the logs, as the settings say it; 0: they do not."""
 
     def overhead(self, storage_class: str) -> str:
         """Share of a filesystem of that class that a disk may not use, a decimal."""
@@ -81,6 +83,7 @@ def defaults(view: View) -> Defaults:
         global_overhead=overhead.get("global") or DEFAULT_OVERHEAD,
         class_overhead=overhead.get("storageClass") or {},
         webhook_rendering=spec.get("webhookPvcRendering") != "Disabled",
+        verbosity=spec.get("logVerbosity") or 0,
     )
 
 

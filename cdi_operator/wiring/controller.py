@@ -23,8 +23,10 @@ from cdi_operator.cluster.informer import FOLLOWED, Informer, followed
 from cdi_operator.cluster.kinds import KINDS
 from cdi_operator.cluster.progress import Scraper
 from cdi_operator.flows.actions import Object
+from cdi_operator.flows.defaults import defaults
 from cdi_operator.flows.settings import Settings
 from cdi_operator.wiring.flows import FLOWS, Flow
+from cdi_operator.wiring.log import set_verbosity
 from cdi_operator.wiring.queue import WorkQueue
 from cdi_operator.wiring.reconcile import Reconciler
 from cdi_operator.wiring.triggers import AT_START, TRIGGERS, woken_by
@@ -54,6 +56,8 @@ class Controller:
         applier = Applier(client, self.cache, self._recorder, utc_now, selections)
         self._reconciler = Reconciler(self.cache, applier, settings, utc_now)
         self._has_definitions = False
+        self._verbosity = settings.verbosity
+        self.cache.subscribe(self._heed_verbosity)
 
     def missing(self) -> str:
         """What the cache is not complete without; empty when it is."""
@@ -120,6 +124,11 @@ class Controller:
         for kind in TRIGGERS:
             for obj in self.cache.all(kind):
                 self._wake(obj)
+
+    def _heed_verbosity(self, obj: Object) -> None:
+        """The reference restarts its pods for this."""
+        if obj["kind"] == "CDIConfig":
+            set_verbosity(defaults(self.cache).verbosity or self._verbosity)
 
     def _wake(self, obj: Object) -> None:
         for flow, key in woken_by(obj, self.cache):

@@ -1,4 +1,4 @@
-"""What the kubelet and Prometheus ask the process over HTTP: is it alive, is it ready, how is it doing."""
+"""What the kubelet asks the process over HTTP: is it alive, is it ready. Prometheus comes in elsewhere: `metrics`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics, generate_latest
-
-disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 @asynccontextmanager
@@ -29,11 +26,8 @@ async def serve(port: int, ready: Callable[[], str]) -> AsyncIterator[None]:
         missing = ready()
         return web.Response(text=f"waiting for {missing}" if missing else "ok", status=503 if missing else 200)
 
-    async def metrics(request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

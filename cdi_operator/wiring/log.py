@@ -14,7 +14,6 @@ QUIET = ("aiohttp.access", "asyncio", "kopf", "kubernetes", "urllib3")
 
 
 def configure(verbosity: int) -> None:
-    level = LEVELS.get(verbosity, logging.DEBUG)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -44,6 +43,13 @@ def configure(verbosity: int) -> None:
             ],
         )
     )
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(handlers=[handler], force=True)
+    set_verbosity(verbosity)
+
+
+def set_verbosity(verbosity: int) -> None:
+    """How much is told from now on."""
+    level = LEVELS.get(verbosity, logging.DEBUG)
+    logging.getLogger().setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))

@@ -17,8 +17,9 @@ from prometheus_client import Gauge
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
 from cdi_operator.flows.settings import Settings
-from cdi_operator.wiring import health, settings
+from cdi_operator.wiring import health, metrics, settings
 from cdi_operator.wiring.controller import Controller
+from cdi_operator.wiring.gate import Gate
 from cdi_operator.wiring.lease import Election, Lost
 from cdi_operator.wiring.log import configure
 from cdi_operator.wiring.settings import Options
@@ -71,7 +72,10 @@ async def _run(options: Options, installation: Settings) -> None:
     with suppress(asyncio.CancelledError):
         async with Client(access) as client:
             controller = Controller(access, client, installation)
-            async with health.serve(options.health_port, controller.missing):
+            async with (
+                health.serve(options.health_port, controller.missing),
+                metrics.serve(options.metrics_port, Gate(client)),
+            ):
                 await controller.definitions()
                 async with asyncio.TaskGroup() as following:
                     for task in controller.following(take_signals):
@@ -89,12 +93,14 @@ async def _run(options: Options, installation: Settings) -> None:
 async def _lead(options: Options, installation: Settings, client: Client, controller: Controller) -> None:
     """Never returns."""
     if not options.leader_elect:
-        await controller.work(_for_ever())
+        with metrics.of_the_cluster(controller.cache):
+            await controller.work(_for_ever())
     election = Election(client, installation.namespace, options.identity)
     await election.acquire()
     LEADS.set(1)
     try:
-        await controller.work(election.keep())
+        with metrics.of_the_cluster(controller.cache):
+            await controller.work(election.keep())
     finally:
         LEADS.set(0)
         await election.release()

@@ -24,6 +24,8 @@ class Options:
     leader_elect: bool
     health_port: int
     """0 for none."""
+    metrics_port: int
+    """0 for none."""
     ready_file: str
     """Exists while the process is ready; empty for none."""
     verbosity: int
@@ -57,6 +59,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         identity=environment.get("POD_NAME") or f"{socket.gethostname()}_{os.getpid()}",
         leader_elect=given.leader_elect,
         health_port=given.health_port,
+        metrics_port=given.metrics_port,
         ready_file=given.ready_file,
         verbosity=given.verbosity,
     )
@@ -85,7 +88,14 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="work only while holding the lease (default: true)",
     )
     parser.add_argument(
-        "--health-port", type=int, default=8444, help="HTTP: /healthz, /readyz, /metrics (default: 8444; 0: none)"
+        "--health-port", type=int, default=8444, metavar="PORT", help="HTTP: /healthz, /readyz (default: 8444; 0: none)"
+    )
+    parser.add_argument(
+        "--metrics-port",
+        type=int,
+        default=8443,
+        metavar="PORT",
+        help="HTTPS: /metrics, for whoever the API server lets get that path (default: 8443; 0: none)",
     )
     parser.add_argument(
         "--ready-file", default="/tmp/ready", help="made when ready, for an exec probe (default: /tmp/ready; '': none)"

@@ -154,7 +154,10 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
         ("populate", claims_of_import_source),
         ("datavolume", controlling_data_volume),
     ),
-    "ConfigMap": (("importer", claims_being_imported),),
+    "ConfigMap": (
+        ("importer", claims_being_imported),
+        ("config", the_config),
+    ),
     "StorageClass": (
         ("storageprofile", itself),
         ("config", the_config),
@@ -166,6 +169,12 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
         ("datavolume", undecided_data_volumes),
     ),
     "VolumeSnapshotClass": (("storageprofile", every_storage_class),),
+    "Ingress": (("config", the_config),),
+    "Secret": (("config", the_config),),
+    "Route": (("config", the_config),),
+    "Proxy": (("config", the_config),),
+    # Read when metrics are asked for.
+    "Infrastructure": (),
     "CSIDriver": (
         ("storageprofile", every_storage_class),
         ("datavolume", undecided_data_volumes),

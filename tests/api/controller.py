@@ -13,17 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
-from tests.api.apiserver import free_ports
+from demo.metrics import fetch
+from tests.api.apiserver import TOKEN, free_ports
 
+BY_THE_WAY = ("Lease", "TokenReview", "SubjectAccessReview")
 ENTRY = "from cdi_operator.wiring.main import main; main()"
 
 
 class ControllerProcess:
     def __init__(self, kubeconfig: str, namespace: str, directory: Path, name: str) -> None:
-        [self.port] = free_ports(1)
+        self.port, self.metrics_port = free_ports(2)
         self.log = directory / f"{name}.log"
-        flags = [f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", f"--health-port={self.port}", "-v=3"]
+        ports = [f"--health-port={self.port}", f"--metrics-port={self.metrics_port}"]
+        flags = [f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", *ports, "-v=3"]
         environment = {**os.environ, "IMPORTER_IMAGE": "localhost/cdi-importer:test", "POD_NAME": name}
         self.ready_file = directory / f"{name}.ready"
         with self.log.open("wb") as log:
@@ -71,23 +75,24 @@ class ControllerProcess:
     def ready(self) -> bool:
         return self.ask("/readyz")[0] == 200
 
+    def metrics(self) -> list[Sample]:
+        families = text_string_to_metric_families(fetch(self.metrics_port, TOKEN))
+        return [sample for family in families for sample in family.samples]
+
     def metric(self, name: str, **labels: str) -> float:
         """Sum over the samples that have these labels."""
-        _, text = self.ask("/metrics")
-        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-        return sum(
-            sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items()
-        )
+        wanted = (each for each in self.metrics() if each.name == name and labels.items() <= each.labels.items())
+        return sum(sample.value for sample in wanted)
 
     def requests(self) -> dict[str, float]:
-        """Requests made so far by verb and kind, without those of the lease and the watches, which never rest."""
-        _, text = self.ask("/metrics")
-        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        """Requests made so far by verb and kind, without what never rests: the lease, the watches, the question who
+        reads this, the looks whether a kind that is not there was installed.
+        """
         made: dict[str, float] = {}
-        for sample in samples:
+        for sample in self.metrics():
             if sample.name != "cdi_api_requests_total":
                 continue
-            verb, kind = sample.labels["verb"], sample.labels["kind"]
-            if kind != "Lease" and verb != "watch":
+            verb, kind, code = (sample.labels[label] for label in ("verb", "kind", "code"))
+            if kind not in BY_THE_WAY and verb != "watch" and (verb, code) != ("list", "404"):
                 made[f"{verb} {kind}"] = made.get(f"{verb} {kind}", 0) + sample.value
         return made

@@ -24,9 +24,9 @@ def helm(*arguments: str) -> str:
     return done.stdout
 
 
-def rendered(*settings: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Every object of the chart by kind and name."""
-    values = [f"--set={setting}" for setting in settings]
+def rendered(*settings: str, kinds: tuple[str, ...] = ()) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every object of the chart by kind and name; `kinds`: groups that the cluster has besides Kubernetes' own."""
+    values = [f"--set={setting}" for setting in settings] + [f"--api-versions={kind}" for kind in kinds]
     text = helm("template", "cdi", str(render.CHART), "--kube-version", "1.36.0", "--namespace", NAMESPACE, *values)
     objects = [obj for obj in yaml.safe_load_all(text) if obj]
     return {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
@@ -84,6 +84,56 @@ def test_users_data_outlives_the_chart_unless_said_otherwise(settings: tuple[str
     assert kind["metadata"]["annotations"].get("helm.sh/resource-policy") == policy
 
 
+MONITORING = {("ServiceMonitor", "service-monitor-cdi"), ("PrometheusRule", "prometheus-cdi-rules")}
+
+
+@pytest.mark.parametrize(
+    ("install", "has_operator", "wanted"),
+    [
+        ("auto", False, False),
+        ("auto", True, True),
+        ("always", False, True),
+        ("never", True, False),
+    ],
+)
+def test_prometheus_is_told_where_it_is(install: str, has_operator: bool, wanted: bool) -> None:
+    kinds = ("monitoring.coreos.com/v1",) if has_operator else ()
+    made = rendered(f"monitoring.install={install}", kinds=kinds)
+    assert made.keys() >= MONITORING if wanted else not MONITORING & made.keys()
+
+
+def test_alerts_are_labelled_as_the_reference_labels_them() -> None:
+    """Spec 9."""
+    rule = rendered("monitoring.install=always", "partOf=kubevirt")["PrometheusRule", "prometheus-cdi-rules"]
+    assert rule["metadata"]["labels"].items() >= {"cdi.kubevirt.io": "", "prometheus.cdi.kubevirt.io": "true"}.items()
+    recorded, alerts = rule["spec"]["groups"]
+    assert (recorded["name"], alerts["name"]) == ("recordingRules.rules", "alerts.rules")
+    assert {row["record"] for row in recorded["rules"]} == {
+        name
+        for kind in ("import", "upload", "clone")
+        for name in (f"kubevirt_cdi_{kind}_pods_high_restart", f"cluster:kubevirt_cdi_{kind}_pods_high_restart:count")
+    }
+    severities = {row["alert"]: (row["for"], row["labels"]["severity"]) for row in alerts["rules"]}
+    assert severities == {
+        "CDIDataVolumeUnusualRestartCount": ("5m", "warning"),
+        "CDIStorageProfilesIncomplete": ("5m", "info"),
+        "CDINoDefaultStorageClass": ("5m", "warning"),
+        "CDIMultipleDefaultVirtStorageClasses": ("5m", "warning"),
+        "CDIDefaultStorageClassDegraded": ("5m", "warning"),
+    }
+    for row in alerts["rules"]:
+        assert row["annotations"]["runbook_url"] == f"https://kubevirt.io/monitoring/runbooks/{row['alert']}"
+        assert row["annotations"]["summary"]
+        assert (
+            row["labels"].items()
+            >= {
+                "operator_health_impact": "none",
+                "kubernetes_operator_part_of": "kubevirt",
+                "kubernetes_operator_component": "containerized-data-importer",
+            }.items()
+        )
+
+
 def test_every_pod_is_restricted() -> None:
     """The Pod Security standard `restricted`, and a root that cannot be written."""
     pod = rendered()["Deployment", "cdi-deployment"]["spec"]["template"]["spec"]
@@ -133,8 +183,14 @@ def installed(control_plane: ControlPlane) -> Iterator[ControlPlane]:
         ("yes", "update", "leases.coordination.k8s.io/cdi-controller-leader-election-helper", NAMESPACE),
         ("no", "update", "leases.coordination.k8s.io/another", NAMESPACE),
         ("no", "update", "leases.coordination.k8s.io/cdi-controller-leader-election-helper", "anyone"),
-        ("no", "get", "secrets", NAMESPACE),
+        # the upload proxy's certificate; whatever it reads, only certificates are kept of it
+        ("yes", "list", "secrets", NAMESPACE),
+        ("no", "create", "secrets", NAMESPACE),
         ("no", "get", "secrets", "anyone"),
+        ("no", "get", "configmaps", "anyone"),
+        ("yes", "create", "tokenreviews.authentication.k8s.io", ""),
+        ("yes", "patch", "cdis.cdi.kubevirt.io", ""),
+        ("no", "delete", "cdis.cdi.kubevirt.io", ""),
         ("no", "create", "pods/exec", "anyone"),
         ("yes", "patch", "pods", "anyone"),
         ("no", "create", "datavolumes.cdi.kubevirt.io", "anyone"),

@@ -2,6 +2,9 @@
 
 Clients and the other flows read the status, never the spec: it has the defaults filled in and an entry for every
 StorageClass that there is.
+
+Where the settings are made: in the CDI object when there is one, in the values of the chart when there is none, in
+CDIConfig itself when nobody else decides (spec 8.3).
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from typing import Any
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows import installation
-from cdi_operator.flows.actions import Create, PatchSpec, PatchStatus, Plan
-from cdi_operator.flows.config.observe import NAME
-from cdi_operator.flows.config.state import State
+from cdi_operator.flows.actions import Create, PatchMeta, PatchSpec, PatchStatus, Plan
+from cdi_operator.flows.config.certificates import certificate_for
+from cdi_operator.flows.config.observe import NAME, PROXY_AUTHORITIES
+from cdi_operator.flows.config.state import ClusterProxy, Installation, State
 from cdi_operator.flows.defaults import HONOUR_WAIT
 from cdi_operator.flows.difference import difference
 from cdi_operator.flows.settings import Settings
@@ -34,6 +38,8 @@ _SHARE = re.compile(r"0(\.\d{1,3})?|1", re.ASCII)
 
 def plan(state: State, settings: Settings, now: datetime) -> Plan:
     config = state.config
+    if taken := authority(state):
+        return taken
     if config is None:
         return (Create(new_config(state, settings)),)
     if config.deleting:
@@ -41,44 +47,96 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
     decided = decided_spec(state, settings)
     if decided is not None and (edited := difference(config.spec, decided)):
         return (PatchSpec(config.ref, edited, config.object["metadata"].get("resourceVersion", "")),)
-    marks = installation.mark(config.object, config.ref, state.owner, settings)
-    changes = difference(config.status, status(config.spec, state.storage_classes))
-    return (*marks, PatchStatus(config.ref, changes)) if changes else marks
+    owner = state.installation.ref if state.installation else None
+    marks = installation.mark(config.object, config.ref, owner, settings)
+    asked = authorities_map(state, settings) if uses_cluster_proxy(config.spec, state.proxy) else ()
+    changes = difference(config.status, status(config.spec, state))
+    return (*marks, *asked, PatchStatus(config.ref, changes)) if changes else (*marks, *asked)
+
+
+def authority(state: State) -> Plan:
+    """A CDI object that comes to settings made before it takes them over, once, and decides from then on."""
+    installed = state.installation
+    if installed is None or installed.decides or installed.deleting:
+        return ()
+    made = state.config.spec if state.config else {}
+    taking = installed.config is None and made
+    taken = (PatchSpec(installed.ref, {"config": made}, installed.resource_version),) if taking else ()
+    return (*taken, PatchMeta(installed.ref, annotations={names.CONFIG_AUTHORITY: ""}))
 
 
 def decided_spec(state: State, settings: Settings) -> Mapping[str, Any] | None:
-    """What the installer wants the settings to be, edits by others notwithstanding; None: they are the users' own.
+    """What the settings are to be, edits by others notwithstanding; None: they are the users' own."""
+    return decided_by(state.installation) if state.installation else settings.config
 
-    Where there is a CDI object, its operator keeps them (spec 8.3).
-    """
-    return None if state.owner else settings.config
+
+def decided_by(installed: Installation) -> Mapping[str, Any] | None:
+    return None if installed.deleting or not installed.decides else installed.config or {}
 
 
 def new_config(state: State, settings: Settings) -> dict[str, Any]:
     decided = decided_spec(state, settings)
-    shipped = SHIPPED_SPEC if decided is None else dict(decided)
+    shipped = {} if state.installation else SHIPPED_SPEC
     return {
         "apiVersion": names.API_VERSION,
         "kind": "CDIConfig",
-        "metadata": installation.new_metadata(NAME, state.owner, settings),
-        "spec": dict(state.installed) if state.owner else shipped,
+        "metadata": installation.new_metadata(NAME, state.installation.ref if state.installation else None, settings),
+        "spec": shipped if decided is None else dict(decided),
     }
 
 
-def status(spec: Mapping[str, Any], storage_classes: tuple[str, ...]) -> dict[str, Any]:
+def status(spec: Mapping[str, Any], state: State) -> dict[str, Any]:
     scratch_class = spec.get("scratchSpaceStorageClass")
     found = {
-        "uploadProxyURL": spec.get("uploadProxyURLOverride"),
-        "importProxy": spec.get("importProxy"),
-        "scratchSpaceStorageClass": scratch_class if scratch_class in storage_classes else None,
+        **upload_proxy(spec, state),
+        "importProxy": import_proxy(spec, state.proxy),
+        "scratchSpaceStorageClass": scratch_class if scratch_class in state.storage_classes else None,
         "imagePullSecrets": spec.get("imagePullSecrets"),
     }
     return {
         "defaultPodResourceRequirements": pod_resources(spec.get("podResourceRequirements") or {}),
-        "filesystemOverhead": overhead(spec.get("filesystemOverhead") or {}, storage_classes),
+        "filesystemOverhead": overhead(spec.get("filesystemOverhead") or {}, state.storage_classes),
         "preallocation": bool(spec.get("preallocation")),
         **{field: value for field, value in found.items() if value},
     }
+
+
+def upload_proxy(spec: Mapping[str, Any], state: State) -> dict[str, str]:
+    """An address given by hand may lead through anything, so no certificate is told for it."""
+    if given := spec.get("uploadProxyURLOverride"):
+        return {"uploadProxyURL": given}
+    door = state.door
+    return {"uploadProxyURL": door.host, "uploadProxyCA": certificate_for(door.host, door.certificates)} if door else {}
+
+
+def uses_cluster_proxy(spec: Mapping[str, Any], proxy: ClusterProxy | None) -> bool:
+    return proxy is not None and not spec.get("importProxy")
+
+
+def import_proxy(spec: Mapping[str, Any], proxy: ClusterProxy | None) -> Mapping[str, str] | None:
+    if proxy is None or not uses_cluster_proxy(spec, proxy):
+        return spec.get("importProxy")
+    found = {
+        "HTTPProxy": proxy.http,
+        "HTTPSProxy": proxy.https,
+        "noProxy": proxy.direct,
+        "trustedCAProxy": PROXY_AUTHORITIES if proxy.has_authorities else "",
+    }
+    return {field: value for field, value in found.items() if value}
+
+
+def authorities_map(state: State, settings: Settings) -> Plan:
+    """OpenShift fills a ConfigMap with this label by itself. (The reference copies one from another namespace, for
+    which it has to be allowed to read there.)
+    """
+    if state.proxy is None or not state.proxy.has_authorities or state.has_authorities_map:
+        return ()
+    meta = installation.new_metadata(
+        PROXY_AUTHORITIES, state.installation.ref if state.installation else None, settings
+    )
+    labels = {**meta["labels"], names.INJECT_TRUSTED_AUTHORITIES: "true"}
+    wanted = {**meta, "namespace": settings.namespace, "labels": labels}
+    return (Create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": wanted}),)
 
 
 def pod_resources(given: Mapping[str, Any]) -> dict[str, Any]:

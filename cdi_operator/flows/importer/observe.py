@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.defaults import defaults, storage_class
-from cdi_operator.flows.importer.proxy import KEY, copy_of
+from cdi_operator.flows.importer.proxy import bundle, copy_of
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.installation import config_map, worker_placement
 from cdi_operator.flows.seen import Claim, Key, claim, controller, worker
@@ -31,7 +31,7 @@ def observe(view: View, key: Key) -> State | None:
         owner_uid=user_claim.owner_uid or user_claim.ref.uid,
         pod_labels=dict(user_claim.labels),
         placement=worker_placement(view),
-        proxy_ca=(config_map(view, installed.proxy.trusted_ca) or {}).get(KEY, ""),
+        proxy_ca=bundle(config_map(view, installed.proxy.trusted_ca) or {}),
     )
 
 

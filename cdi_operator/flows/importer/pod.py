@@ -103,7 +103,7 @@ def container(state: State, settings: Settings) -> dict[str, Any]:
         "name": "importer",
         "image": settings.importer_image,
         "imagePullPolicy": settings.pull_policy,
-        "args": [f"-v={settings.verbosity}"],
+        "args": [f"-v={state.defaults.verbosity or settings.verbosity}"],
         "env": [{"name": "CDI_JOB", "value": job(state).to_json()}, *proxy.environment(state)],
         "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
         "resources": dict(state.defaults.pod_resources),

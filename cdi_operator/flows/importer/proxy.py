@@ -6,6 +6,7 @@ A password in a proxy's URL is in the environment of the pod, as it is in CDICon
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cdi_operator.api import annotations as names
@@ -17,6 +18,13 @@ from cdi_operator.flows.settings import Settings
 from cdi_operator.storage.names import proxy_ca_name
 
 KEY = "ca.crt"
+KEYS = (KEY, "ca-bundle.crt", "ca.pem")
+"""Where the certificates may be: as documented, as OpenShift fills it in, and as some of the reference's pages say."""
+
+
+def bundle(data: Mapping[str, str]) -> str:
+    """The certificates in a ConfigMap's data; empty when there are none yet."""
+    return next((data[key] for key in KEYS if data.get(key)), "")
 
 
 def environment(state: State) -> list[dict[str, str]]:

@@ -40,6 +40,9 @@ def test_installation(arguments: list[str], environment: dict[str, str], field: 
         (["--kubeconfig", "/b"], {"KUBECONFIG": "/a"}, "kubeconfig", "/b"),
         ([], {}, "identity", "cdi-deployment-x"),
         ([], {}, "ready_file", "/tmp/ready"),
+        ([], {}, "health_port", 8444),
+        ([], {}, "metrics_port", 8443),
+        (["--metrics-port=0"], {}, "metrics_port", 0),
     ],
 )
 def test_process(arguments: list[str], environment: dict[str, str], field: str, wanted: object) -> None:

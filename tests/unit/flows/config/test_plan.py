@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Create, PatchStatus
 from cdi_operator.flows.config import observe, plan
 from cdi_operator.flows.settings import Settings
@@ -26,6 +27,12 @@ def storage_class(name):
 
 def cdi(**spec):
     return {"kind": "CDI", "metadata": {"name": "cdi", "uid": "uid-cdi"}, "spec": spec}
+
+
+def deciding(**spec):
+    """A CDI object that is marked as the place of the settings."""
+    made = cdi(**spec)
+    return {**made, "metadata": {**made["metadata"], "annotations": {names.CONFIG_AUTHORITY: ""}}}
 
 
 def step(world, settings=SETTINGS):
@@ -74,12 +81,50 @@ def test_it_is_made_as_the_installation_says(spec):
         ({"preallocation": True}, [], {"preallocation": True}),
         ({"preallocation": True}, [config({"logVerbosity": 3})], {"preallocation": True}),
         ({"preallocation": True}, [config({"logVerbosity": 3}), cdi()], {"logVerbosity": 3}),
+        ({"preallocation": True}, [config({"logVerbosity": 3}), cdi(config={})], {}),
+        (None, [config({"logVerbosity": 3}), cdi(config={"preallocation": True})], {"preallocation": True}),
+        (None, [config({"logVerbosity": 3}), deciding()], {}),
+        (None, [config({"logVerbosity": 3}), deciding(config={"preallocation": True})], {"preallocation": True}),
     ],
 )
 def test_the_installer_decides_unless_there_is_a_cdi_object(decided, found, wanted):
     world = settled(*found, settings=replace(SETTINGS, config=decided))
     assert shown(world)["spec"] == wanted
     assert shown(world)["status"]["preallocation"] == wanted.get("preallocation", False)
+
+
+@pytest.mark.parametrize(
+    ("found", "installed", "taken"),
+    [
+        # CDIConfig before         CDI before                            spec.config of CDI then
+        (config({"logVerbosity": 3}), cdi(), {"logVerbosity": 3}),
+        (config({}), cdi(), None),
+        (config({"logVerbosity": 3}), cdi(config={}), {}),
+        (config({"logVerbosity": 3}), deciding(), None),
+    ],
+)
+def test_a_cdi_object_takes_over_what_was_set_before_it_came(found, installed, taken):
+    world = settled(found, installed)
+    decides = world.get("CDI", "cdi")
+    assert decides["spec"].get("config") == taken
+    assert names.CONFIG_AUTHORITY in decides["metadata"]["annotations"]
+
+
+def test_edits_of_the_config_are_undone_and_those_of_the_cdi_object_copied():
+    world = settled(deciding(config={"featureGates": ["A"], "filesystemOverhead": {"global": "0.1"}}))
+    world.edit("CDIConfig", "config", {"spec": {"featureGates": ["B"], "preallocation": True}})
+    settle(world, step)
+    assert shown(world)["spec"] == world.get("CDI", "cdi")["spec"]["config"]
+    world.edit("CDI", "cdi", {"spec": {"config": {"featureGates": None, "filesystemOverhead": {"global": "0.2"}}}})
+    settle(world, step)
+    assert shown(world)["spec"] == {"filesystemOverhead": {"global": "0.2"}}
+    assert shown(world)["status"]["filesystemOverhead"]["global"] == "0.2"
+
+
+def test_an_installation_on_its_way_out_decides_nothing():
+    leaving = deciding(config={"preallocation": True})
+    leaving["metadata"] |= {"deletionTimestamp": "2025-06-01T11:00:00Z", "finalizers": ["operator.cdi.kubevirt.io"]}
+    assert shown(settled(config({"logVerbosity": 3}), leaving))["spec"] == {"logVerbosity": 3}
 
 
 def test_no_other_name():
@@ -197,10 +242,10 @@ def test_planning_on_the_result_asks_for_nothing(spec, classes, installed, next_
         world.add(config(spec))
     if installed:
         world.add(cdi(config=next_spec))
-    assert len(settle(world, step)) <= 2
+    assert len(settle(world, step)) <= 4, "authority, spec or object, status"
     assert step(world) == ()
     world.edit("CDIConfig", "config", {"spec": next_spec})
-    assert len(settle(world, step)) <= 1
+    assert len(settle(world, step)) <= 2
 
 
 def test_the_kinds_of_action():
