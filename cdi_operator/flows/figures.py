@@ -72,7 +72,7 @@ def _smart(view: View, strategy: str | None, provisioner: str) -> bool:
 def _one_node(view: View) -> bool:
     """OpenShift on a single node, where nothing can migrate anyway."""
     told = (view.get("Infrastructure", "cluster") or {}).get("status") or {}
-    return (told.get("controlPlaneTopology"), told.get("infrastructureTopology")) == (SINGLE, SINGLE)
+    return all(told.get(part) == SINGLE for part in ("controlPlaneTopology", "infrastructureTopology"))
 
 
 def waiting_for_default_class(view: View) -> int:
