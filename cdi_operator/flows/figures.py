@@ -88,4 +88,4 @@ def _names_class(volume: Object) -> bool:
 
 
 def _for_disk(volume: Object) -> bool:
-    return volume["spec"].get("contentType") != "archive"
+    return bool(volume["spec"].get("contentType") != "archive")

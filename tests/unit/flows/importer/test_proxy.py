@@ -5,6 +5,7 @@ import pytest
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Create, Delete, Emit, Ensure, PatchMeta
 from cdi_operator.flows.importer import observe, plan
+from cdi_operator.flows.importer.proxy import bundle
 from cdi_operator.flows.view import Refusal
 from tests.unit.flows.given import (
     CSI,
@@ -100,6 +101,20 @@ def test_the_authority_is_copied_and_mounted():
     (container,) = make.object["spec"]["containers"]
     assert MOUNT in make.object["spec"]["volumes"]
     assert {"name": MOUNT["name"], "mountPath": "/proxycerts/", "readOnly": True} in container["volumeMounts"]
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        ({"ca.crt": "a", "ca-bundle.crt": "b", "ca.pem": "c"}, "a"),
+        ({"ca-bundle.crt": "b", "ca.pem": "c"}, "b"),
+        ({"ca.crt": "", "ca.pem": "c"}, "c"),
+        ({"tls.crt": "d"}, ""),
+        ({}, ""),
+    ],
+)
+def test_where_the_certificates_may_be(data, wanted):
+    assert bundle(data) == wanted
 
 
 def test_both_authorities_count():
