@@ -22,8 +22,6 @@ Listener = Callable[[Object], None]
 
 TOMBSTONES = 8192
 """Deleted objects that are remembered. A late answer or event about one is seconds late, not thousands of deletions."""
-CERTIFICATE = "tls.crt"
-"""All that is kept of a secret: nothing here decides on anything that is secret."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -155,17 +153,12 @@ def version(obj: Object) -> int:
 
 
 def _lean(obj: Object) -> Object:
-    """Without what nobody here reads and which is more than half of an object: who wrote which field when. And without
-    what is nobody's business: of a secret only its certificate stays.
-    """
+    """Without what nobody here reads and which is more than half of an object: who wrote which field when."""
     meta = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
     if LAST_APPLIED in meta.get("annotations", {}):
         meta["annotations"] = {key: value for key, value in meta["annotations"].items() if key != LAST_APPLIED}
-    lean = {**obj, "metadata": meta}
-    if obj["kind"] == "Secret":
-        lean["data"] = {key: value for key, value in (obj.get("data") or {}).items() if key == CERTIFICATE}
-    shared: Object = _shared(lean)
-    return shared
+    lean: Object = _shared({**obj, "metadata": meta})
+    return lean
 
 
 def _shared(value: Any) -> Any:

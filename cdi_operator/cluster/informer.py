@@ -46,12 +46,19 @@ class Selection:
     """One object only: all that a right for a name allows to follow."""
     optional: bool = False
     """A cluster may not serve this kind; then it is as if there were none of it."""
+    data: tuple[str, ...] = ()
+    """Of a secret, all that is taken into memory; empty for everything."""
 
     @property
     def query(self) -> dict[str, str]:
         labels = ",".join(f"{key}={value}" for key, value in self.labels.items())
         fields = f"metadata.name={self.name}" if self.name else self.fields
         return {"namespace": self.namespace, "labels": labels, "fields": fields}
+
+    def trimmed(self, obj: Object) -> Object:
+        if not self.data:
+            return obj
+        return {**obj, "data": {key: value for key, value in (obj.get("data") or {}).items() if key in self.data}}
 
     def covers(self, obj: Object) -> bool:
         """Whether an object of this kind is followed, as far as its place and its labels decide that."""
@@ -91,7 +98,7 @@ class Informer:
         async for objects, version in self._client.list(chosen.kind, **chosen.query):  # noqa: B007 - of all pages alike
             for obj in objects:
                 uids.add(obj["metadata"]["uid"])
-                self._cache.put(obj)
+                self._cache.put(chosen.trimmed(obj))
         self._cache.retain(chosen.kind, uids, version, chosen.covers)
         if self.synced.is_set():
             self._relisted()
@@ -108,7 +115,7 @@ class Informer:
                     if change == "DELETED":
                         self._cache.forget(obj)
                     elif change != "BOOKMARK":
-                        self._cache.put(obj)
+                        self._cache.put(chosen.trimmed(obj))
             except (ApiError, Unreachable) as error:
                 if isinstance(error, ApiError) and error.status in (404, 410):
                     log.info("watch has lost its place, listing again", kind=chosen.kind)
@@ -140,9 +147,9 @@ FOLLOWED: Mapping[str, Selection] = {
         Selection("Pod", labels={APP: APP_NAME}),
         Selection("Event", fields="involvedObject.kind=PersistentVolumeClaim"),
         Selection("VolumeSnapshotClass", optional=True),
-        # How the upload proxy is reached from outside, and with which certificate.
+        # How the upload proxy is reached from outside, and with which certificate (not: which key).
         Selection("Ingress", own=True),
-        Selection("Secret", fields="type=kubernetes.io/tls", own=True),
+        Selection("Secret", fields="type=kubernetes.io/tls", own=True, data=("tls.crt",)),
         # OpenShift's own.
         Selection("Route", own=True, optional=True),
         Selection("Proxy", optional=True),

@@ -59,6 +59,20 @@ async def test_it_sees_only_what_is_selected(client: Client, namespace: str) -> 
         await eventually(lambda: names(cache) == {"ours"})
 
 
+async def test_of_a_secret_only_what_is_read_comes_into_memory(client: Client, namespace: str) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"namespace": namespace}}
+    data = {"tls.crt": "Q0VSVA==", "tls.key": "S0VZ", "ca.crt": "Q0E="}
+
+    async def make(name: str) -> None:
+        await client.create({**secret, "metadata": {"name": name, "namespace": namespace}, "data": data})
+
+    await make("before")
+    async with following(client, Selection("Secret", namespace=namespace, data=("tls.crt",))) as cache:
+        await make("after")
+        await eventually(lambda: names(cache, "Secret") == {"before", "after"})
+        assert [each["data"] for each in cache.all("Secret")] == [{"tls.crt": "Q0VSVA=="}] * 2
+
+
 async def test_a_watch_that_ends_is_taken_up_where_it_was(
     client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,17 +78,6 @@ def test_what_nobody_reads_is_not_kept() -> None:
     assert "managedFields" in fat["metadata"], "what was put is not changed"
 
 
-def test_of_a_secret_only_the_certificate_is_kept() -> None:
-    cache = Cache()
-    meta = {"name": "tls", "namespace": "ns", "uid": "u", "resourceVersion": "1"}
-    cache.put(
-        {"kind": "Secret", "metadata": meta, "data": {"tls.crt": "Q0VSVA==", "tls.key": "S0VZ", "ca.crt": "Q0E="}}
-    )
-    cache.put({"kind": "Secret", "metadata": {**meta, "name": "empty"}})
-    assert (cache.get("Secret", "tls", "ns") or {})["data"] == {"tls.crt": "Q0VSVA=="}
-    assert (cache.get("Secret", "empty", "ns") or {})["data"] == {}
-
-
 def test_tombstones_are_bounded() -> None:
     cache = Cache()
     for number in range(TOMBSTONES + 1):
