@@ -28,6 +28,7 @@ UNPACKING_BYTES = 3 * MIB
 """Compressed clusters that wait for a thread to unpack them."""
 
 
+FORMS = ("raw", "qcow2", "packed", "vmdk", "vdi", "vpc", "vhdx")
 Totals = dict[str, int]
 
 
@@ -117,16 +118,7 @@ def killed_and_started_again(
 @pytest.mark.parametrize(
     ("form", "at", "options"),
     [
-        ("raw", 0.1, []),
-        ("raw", 0.5, []),
-        ("raw", 0.9, []),
-        ("qcow2", 0.5, []),
-        ("qcow2", 0.9, []),
-        ("packed", 0.5, []),
-        ("vmdk", 0.5, []),
-        ("vdi", 0.5, []),
-        ("vpc", 0.5, []),
-        ("vhdx", 0.5, []),
+        *((form, at, []) for form in FORMS for at in (0.1, 0.5, 0.9)),
         ("raw", 0.9, ["--preallocate"]),
         ("qcow2", 0.9, ["--size", "30Mi"]),
     ],
