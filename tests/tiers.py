@@ -6,6 +6,7 @@ A tier that fails does not keep the next from running: whoever waits for the lon
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,9 @@ from tests import prerequisites
 
 TESTS = Path(__file__).parent
 TIERS = ("unit", "transfer", "api", "e2e")
+SIDE_BY_SIDE = ("unit", "transfer", "api")
+"""Tiers whose files can run at the same time, as each has servers of its own. There is one cluster only."""
+MOST_PROCESSES = 4
 RAN = (0, 1)
 """Exit codes of a pytest that has run its tests. Others: interrupted, misused, or a tier without a test."""
 
@@ -38,10 +42,12 @@ class Result:
 
 
 def run(tier: str, arguments: Sequence[str]) -> Result:
-    """One pytest for `tier`."""
+    """One pytest for `tier`; what `arguments` say comes last, so it counts."""
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES) if tier in SIDE_BY_SIDE else 0
+    spread = [f"--numprocesses={processes}", "--dist=loadfile"]
     started = time.monotonic()
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-        argv = [sys.executable, "-m", "pytest", str(TESTS / tier), f"--junit-xml={report.name}", *arguments]
+        argv = [sys.executable, "-m", "pytest", str(TESTS / tier), f"--junit-xml={report.name}", *spread, *arguments]
         code = subprocess.run(argv, cwd=TESTS.parent).returncode
         text = Path(report.name).read_text()
     return result(text, code, time.monotonic() - started)

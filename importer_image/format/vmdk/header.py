@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from importer_image.errors import Permanent
+from importer_image.format.mapped import corrupt
 
 SECTOR_BYTES = 512
 MAGIC = b"KDMV"
@@ -22,6 +23,10 @@ PACKED_GRAIN_LIMIT_BYTES = 2 << 20
 NEWLINES_VALID, ZERO_GRAINS, COMPRESSED, MARKERS = 1 << 0, 1 << 2, 1 << 16, 1 << 17
 NEWLINES = b"\n \r\n"
 DEFLATE = 1
+
+MARKER = struct.Struct("<QI")
+"""Before a compressed grain: its sector on the disk, and the size of its data, which follows. Before all else in such a
+file: how many sectors follow that of the marker, and 0."""
 
 _LAYOUT = struct.Struct("<4sIIQQQQIQQQB4sH")
 
@@ -49,6 +54,11 @@ class Header:
     @property
     def grain_bytes(self) -> int:
         return self.grain_sectors * SECTOR_BYTES
+
+    @property
+    def packed_limit_bytes(self) -> int:
+        """Of the data of a compressed grain: more than one takes that cannot be compressed, and what QEMU reads."""
+        return 2 * self.grain_bytes
 
     @property
     def grains(self) -> int:
@@ -97,6 +107,18 @@ def parse(head: bytes) -> Header:
         raise invalid(f"grain tables of {entries} entries are absurd")
     places = (directory, overhead, descriptor, descriptor_sectors)
     return _sane(Header(capacity, grain, entries, *places, compressed, bool(flags & ZERO_GRAINS)))
+
+
+def footer_of(sector: bytes, header: Header) -> Header:
+    """What stands at the end of a stream: the header once more, with what was not known before. Raises Permanent."""
+    if not sector.startswith(MAGIC):
+        raise corrupt("its footer is no header")
+    footer = parse(sector)
+    if (footer.capacity_sectors, footer.grain_sectors) != (header.capacity_sectors, header.grain_sectors):
+        raise corrupt("its footer contradicts its header")
+    if footer.directory_sector == AT_END:
+        raise corrupt("its footer does not say where its grain directory is")
+    return footer
 
 
 def _sane(header: Header) -> Header:

@@ -13,19 +13,13 @@ from typing import NamedTuple
 
 from importer_image.errors import Permanent
 from importer_image.format.mapped import corrupt, entries_of
-from importer_image.format.vmdk.header import AT_END, MAGIC, SECTOR_BYTES, Header, parse
+from importer_image.format.vmdk.header import AT_END, MARKER, SECTOR_BYTES, Header, footer_of
 from importer_image.format.vmdk.ledger import Ledger
 
 END_OF_STREAM, GRAIN_TABLE, GRAIN_DIRECTORY, FOOTER = range(4)
-SIZE_LIMIT_GRAINS = 2
-"""More than a grain that cannot be compressed takes, and what QEMU reads at most."""
-
 DIRECTORIES = 2
 """One, and a copy of it."""
 
-_MARKER = struct.Struct("<QI")
-"""Of a grain: its sector on the disk, and the size of its data, which follows. Of all else: how many sectors follow
-that of the marker, and 0."""
 _KIND = struct.Struct("<I")
 """What all else is."""
 
@@ -133,7 +127,7 @@ class Stream:
         cursor = self._cursor
         while not self._ended():
             start = cursor.position
-            place, size = _MARKER.unpack(cursor.read(_MARKER.size))
+            place, size = MARKER.unpack(cursor.read(MARKER.size))
             if size:
                 yield self._grain(place, size)
             else:
@@ -155,7 +149,7 @@ class Stream:
 
     def _grain(self, place: int, size: int) -> Grain:
         number, rest = divmod(place, self._header.grain_sectors)
-        if rest or size > SIZE_LIMIT_GRAINS * self._header.grain_bytes:
+        if rest or size > self._header.packed_limit_bytes:
             raise corrupt(f"a grain for the sector {place} with {size} bytes is absurd")
         self.ledger.grain(number, self._cursor.position // SECTOR_BYTES)
         return Grain(number, self._cursor.read(size))
@@ -191,13 +185,7 @@ class Stream:
 
     def _read_footer(self) -> None:
         """The header once more, now with the place of the directory."""
-        data = self._cursor.read(SECTOR_BYTES)
-        if not data.startswith(MAGIC):
-            raise corrupt("its footer is no header")
-        footer = parse(data)
-        ours = self._header
-        if (footer.capacity_sectors, footer.grain_sectors) != (ours.capacity_sectors, ours.grain_sectors):
-            raise corrupt("its footer contradicts its header")
-        if ours.directory_sector == AT_END:
+        footer = footer_of(self._cursor.read(SECTOR_BYTES), self._header)
+        if self._header.directory_sector == AT_END:
             self._directory_sector = footer.directory_sector
         self._footed = True

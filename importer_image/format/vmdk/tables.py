@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from itertools import pairwise
 
 from importer_image.extent import Buffer
-from importer_image.format.mapped import DATA, NOTHING, Found, Item, entries_of, joined
-from importer_image.format.vmdk.header import SECTOR_BYTES, Header
+from importer_image.format.mapped import DATA, NOTHING, PACKED, Found, Item, entries_of, joined
+from importer_image.format.vmdk.header import MARKER, SECTOR_BYTES, Header
 
 ZERO_GRAIN = 1
 
@@ -21,7 +22,23 @@ def grains_of(entries: array[int], header: Header) -> array[int]:
 
 def mapped(table: Buffer, guest: int, header: Header) -> Iterator[Item]:
     """What the grain table for the part of the disk at `guest` says. They cover that part of the disk exactly once."""
-    return joined(_grains(grains_of(entries_of(table, "I", "little"), header), guest, header), header.virtual_bytes)
+    sectors = grains_of(entries_of(table, "I", "little"), header)
+    found = _packed(sectors, guest, header) if header.compressed else _grains(sectors, guest, header)
+    return joined(found, header.virtual_bytes)
+
+
+def _packed(sectors: array[int], guest: int, header: Header) -> Iterator[Found]:
+    """No table says how long a compressed grain is: not longer than the longest, and mostly up to the next one."""
+    ordered = sorted({*sectors})
+    following = dict(pairwise(ordered))
+    longest = -(-(MARKER.size + header.packed_limit_bytes) // SECTOR_BYTES)
+    for sector in sectors:
+        if sector:
+            length = min(following.get(sector, sector + longest) - sector, longest)
+            yield sector * SECTOR_BYTES, length * SECTOR_BYTES, guest, PACKED
+        else:
+            yield NOTHING, header.grain_bytes, guest, DATA
+        guest += header.grain_bytes
 
 
 def _grains(sectors: array[int], guest: int, header: Header) -> Iterator[Found]:

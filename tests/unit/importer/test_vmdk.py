@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from importer_image.covered import Covered
 from importer_image.errors import ImportFailure, Permanent
 from importer_image.format.vmdk import header as headers
 from importer_image.format.vmdk.decoder import open_vmdk
@@ -94,6 +95,39 @@ def test_whatever_is_lost_or_moved(chance: Random) -> None:
         case _:
             parts[first], parts[second] = parts[second], parts[first]
     assert decoded_or_refused(b"".join(parts)) in (DISK, None)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.booleans(), st.booleans(), st.sets(st.integers(0, len(DISK) // 4096)), st.integers(0, 4095))
+def test_a_stream_is_gone_on_with_by_its_tables(
+    backwards: bool, tables_last: bool, missing: set[int], cut: int
+) -> None:
+    """What is not covered comes, and nothing wrong of what is."""
+    covered = Covered()
+    for grain in set(range(len(DISK) // 4096 + 1)) - missing:
+        covered.add(grain * 4096, min((grain + 1) * 4096 - cut, len(DISK)))
+    source = Sliced(Export(DISK, HEAD, backwards=backwards, tables_last=tables_last).content(), (1 << 20,), True)
+    image = open_vmdk(source, source.peek(4096))
+    disk = bytearray(DISK)
+    for start, end in covered.gaps(0, len(DISK)):
+        disk[start:end] = b"?" * (end - start)
+    for offset, length, data in image.rest(covered):
+        disk[offset : offset + length] = bytes(length) if data is None else data
+    assert bytes(disk) == DISK
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.randoms(use_true_random=False))
+def test_whatever_is_broken_in_the_tables(chance: Random) -> None:
+    """A grain says itself where it belongs: another one does not come in its place."""
+    broken = bytearray(CONTENT)
+    place = chance.randrange(len(broken) - 8)
+    broken[place : place + 4] = chance.choice((bytes(4), chance.randbytes(4)))
+    source = Sliced(bytes(broken), (1 << 20,), True)
+    with suppress(ImportFailure):
+        image = open_vmdk(source, source.peek(4096))
+        for offset, length, data in image.rest(Covered((0, 1))) if image.virtual_bytes == len(DISK) else ():
+            assert data is None or bytes(data) == DISK[offset : offset + length]
 
 
 HEADER = headers.parse(Head(grain=8, table_entries=4, capacity=8 * 10).packed())
