@@ -26,6 +26,7 @@ from cdi_operator.flows.actions import (
     Delete,
     Emit,
     Ensure,
+    Look,
     Object,
     PatchMeta,
     PatchSpec,
@@ -34,10 +35,12 @@ from cdi_operator.flows.actions import (
     Ref,
     Wait,
 )
+from cdi_operator.flows.view import Found
 
 log = structlog.get_logger(__name__)
 
 NOT_FOUND, CONFLICT = 404, 409
+AT_ONCE_S = 0.001
 REFUSED = frozenset({400, 403, 422})
 """Answers to a Create that only a person can change: bad request, forbidden (also: quota, policy), invalid."""
 
@@ -82,6 +85,10 @@ class Applier:
                     await self._delete(ref)
                 case Emit():
                     self._events.emit(action)
+                case Look(ref):
+                    there = await self._client.get(ref.kind, ref.name, ref.namespace)
+                    self._cache.looked(ref, Found(there, self._now()))
+                    waits.append(AT_ONCE_S)
                 case Wait(seconds):
                     waits.append(seconds)
         return min((seconds for seconds in waits if seconds), default=None)
@@ -91,6 +98,9 @@ class Applier:
         refusals = self._cache.refusals
         if wait_s := refusals.wait_s(obj, self._now()):
             return wait_s
+        if isinstance(action, Create) and action.as_seen:
+            # The API server writes nothing when nothing changes, but it refuses to where the version is another.
+            await self._patch(action.as_seen.ref, _only_for(action.as_seen.resource_version))
         try:
             made = await (self._client.create(obj) if isinstance(action, Create) else self._client.apply(obj))
         except ApiError as error:

@@ -14,14 +14,18 @@ from typing import Any
 
 from cdi_operator.cluster.indices import INDICES, Values
 from cdi_operator.cluster.refusals import Refusals
-from cdi_operator.flows.actions import Object
+from cdi_operator.flows.actions import Object, Ref
 from cdi_operator.flows.seen import Key
-from cdi_operator.flows.view import Refusal
+from cdi_operator.flows.view import Found, Refusal
 
 Listener = Callable[[Object], None]
 
 TOMBSTONES = 8192
 """Deleted objects that are remembered. A late answer or event about one is seconds late, not thousands of deletions."""
+LOOKED_AT = 64
+"""Objects of which it is remembered that somebody looked, as large as users make them (at most 1 MiB each). What falls
+out is looked at again when it is needed.
+"""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -35,6 +39,7 @@ class Cache:
         self._filed: dict[tuple[str, str, str], dict[Key, None]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._progress: dict[str, float] = {}
+        self._found: OrderedDict[tuple[str, Key], Found] = OrderedDict()
         self._listeners: list[Listener] = []
 
     # Reading: the View ------------------------------------------------------------------------------------------
@@ -56,6 +61,9 @@ class Cache:
 
     def refusal(self, kind: str, name: str, namespace: str = "") -> Refusal | None:
         return self.refusals.get(kind, name, namespace)
+
+    def found(self, kind: str, name: str, namespace: str = "") -> Found | None:
+        return self._found.get((kind, (namespace, name)))
 
     # Writing ----------------------------------------------------------------------------------------------------
 
@@ -119,6 +127,13 @@ class Cache:
             return
         self._progress[uid] = percent
         self._tell(pod)
+
+    def looked(self, ref: Ref, found: Found) -> None:
+        """Somebody asked for an object that is not followed."""
+        self._found[ref.kind, (ref.namespace, ref.name)] = found
+        self._found.move_to_end((ref.kind, (ref.namespace, ref.name)))
+        if len(self._found) > LOOKED_AT:
+            self._found.popitem(last=False)
 
     # Inside -----------------------------------------------------------------------------------------------------
 

@@ -31,10 +31,22 @@ class Ref:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """An object in the version that a decision was made on."""
+
+    ref: Ref
+    resource_version: str
+
+
+@dataclass(frozen=True)
 class Create:
-    """Make an object that is not there. If it is by now, somebody was faster: the key is observed again."""
+    """Make an object that is not there. If it is by now, somebody was faster: the key is observed again.
+
+    So it is when `as_seen`, where it is given, has changed by now: nothing is made.
+    """
 
     object: Object
+    as_seen: Seen | None = None
 
 
 @dataclass(frozen=True)
@@ -95,11 +107,18 @@ class Emit:
 
 
 @dataclass(frozen=True)
+class Look:
+    """Read an object that no watch follows. The key is observed again with what is there (`View.found`)."""
+
+    ref: Ref
+
+
+@dataclass(frozen=True)
 class Wait:
     """Look again after so many seconds, whatever happens in between."""
 
     seconds: float
 
 
-Action = Create | Ensure | PatchStatus | PatchMeta | PatchSpec | Delete | Emit | Wait
+Action = Create | Ensure | PatchStatus | PatchMeta | PatchSpec | Delete | Emit | Look | Wait
 Plan = tuple[Action, ...]

@@ -10,10 +10,10 @@ DONE = "100.0%"
 
 
 def percent(view: View, claim: Claim | None) -> float | None:
-    """What the claim's worker last said; None before it said anything."""
+    """What the claim's worker last said; None before it said anything. Pods of earlier stages may be kept."""
     pods = view.by("Pod", "owner", claim.ref.uid) if claim else ()
-    told = (view.progress(pod["metadata"]["uid"]) for pod in pods)
-    return next((value for value in told if value is not None), None)
+    newest = max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
+    return view.progress(newest["metadata"]["uid"]) if newest else None
 
 
 def text(percent: float | None) -> str:

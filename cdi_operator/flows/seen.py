@@ -110,7 +110,7 @@ class StorageClass:
 
 @dataclass(frozen=True)
 class Worker:
-    """A pod that fills a claim, as far as its first container tells."""
+    """A pod that fills a claim, as far as its first container tells, or what that has to wait for."""
 
     ref: Ref
     created_at: datetime
@@ -123,13 +123,15 @@ class Worker:
     deleting: bool
     schedulable: bool
     running: bool
+    container: str
+    """The one of which the following tells."""
     waiting_reason: str
     waiting_message: str
     last_words: str
-    """Termination message of the container, of the last time that it ended."""
+    """Its termination message, of the last time that it ended."""
     exit_code: int | None
     ended_reason: str
-    """Why the container ended: Completed, Error, OOMKilled."""
+    """Why it ended: Completed, Error, OOMKilled."""
     image: str
     pulled_image: str
     """The image that it has mounted; mostly none."""
@@ -139,14 +141,21 @@ class Worker:
     nudges: int
     """How often it was touched to wake its kubelet."""
 
+    @property
+    def over(self) -> bool:
+        """Nothing runs in it any more, nor ever will."""
+        return self.phase in ("Succeeded", "Failed")
+
 
 def worker(obj: Object | None) -> Worker | None:
     if obj is None:
         return None
     status = obj.get("status") or {}
     first: Mapping[str, Any] = next(iter(status.get("containerStatuses") or ()), {})
-    state = first.get("state") or {}
-    ended = state.get("terminated") or (first.get("lastState") or {}).get("terminated") or {}
+    running = "running" in (first.get("state") or {})
+    told = _held_up_by(status) or first
+    state = told.get("state") or {}
+    ended = state.get("terminated") or (told.get("lastState") or {}).get("terminated") or {}
     waiting = state.get("waiting") or {}
     conditions = status.get("conditions") or ()
     volumes = obj["spec"].get("volumes") or ()
@@ -160,18 +169,30 @@ def worker(obj: Object | None) -> Worker | None:
         ready=bool(first.get("ready")),
         deleting="deletionTimestamp" in obj["metadata"],
         schedulable=not any(c["type"] == "PodScheduled" and c.get("reason") == "Unschedulable" for c in conditions),
-        running="running" in state,
+        running=running,
+        container=told.get("name", "importer"),
         waiting_reason=waiting.get("reason", ""),
         waiting_message=waiting.get("message", ""),
         last_words=ended.get("message", ""),
         exit_code=ended.get("exitCode"),
         ended_reason=ended.get("reason", ""),
-        image=first.get("image") or obj["spec"]["containers"][0]["image"],
+        image=told.get("image") or obj["spec"]["containers"][0]["image"],
         pulled_image=next((volume["image"]["reference"] for volume in volumes if "image" in volume), ""),
         config_maps=frozenset(volume["configMap"]["name"] for volume in volumes if "configMap" in volume),
         node=obj.get("spec", {}).get("nodeName", ""),
         nudges=int((obj["metadata"].get("annotations") or {}).get(names.POD_NUDGED, 0)),
     )
+
+
+def _held_up_by(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The container that has to end before the first one starts, and does not get that far."""
+    for each in status.get("initContainerStatuses") or ():
+        state = each.get("state") or {}
+        if "running" in state or (state.get("terminated") or {}).get("exitCode") == 0:
+            continue
+        waits = (state.get("waiting") or {}).get("reason", "PodInitializing")
+        return None if waits == "PodInitializing" and "terminated" not in state else each
+    return None
 
 
 @dataclass(frozen=True)

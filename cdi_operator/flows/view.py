@@ -39,6 +39,15 @@ class Refusal:
         return "because it is being terminated" in self.message
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a `Look` has found."""
+
+    object: Object | None
+    """None: there is none."""
+    at: datetime
+
+
 class View(Protocol):
     """Reads never wait and never fail: what was not seen is not there."""
 
@@ -56,4 +65,8 @@ class View(Protocol):
 
     def refusal(self, kind: str, name: str, namespace: str = "") -> Refusal | None:
         """Why that object could not be created, when the last try was refused."""
+        ...
+
+    def found(self, kind: str, name: str, namespace: str = "") -> Found | None:
+        """What was there when it was last looked at; None when nobody has."""
         ...

@@ -15,6 +15,7 @@ from cdi_operator.flows.config.observe import KEY as CONFIG
 from cdi_operator.flows.seen import Key, controller
 from cdi_operator.flows.view import View
 from cdi_operator.storage.capability_table import NO_PROVISIONER
+from cdi_operator.storage.names import prime_name
 
 Keys = Callable[[Object, View], Iterable[Key]]
 CLAIM = "PersistentVolumeClaim"
@@ -103,6 +104,18 @@ def claims_of_import_source(source: Object, view: View) -> Iterable[Key]:
     return tuple(key for claim in view.by(CLAIM, "data-source", place) for key in itself(claim, view))
 
 
+def hidden_claims(source: Object, view: View) -> Iterable[Key]:
+    """Of the claims that are filled from this source: it may list another stage."""
+    place = f"VolumeImportSource/{source['metadata']['namespace']}/{source['metadata']['name']}"
+    claims = view.by(CLAIM, "data-source", place)
+    return tuple((claim["metadata"]["namespace"], prime_name(claim["metadata"]["uid"])) for claim in claims)
+
+
+def claim_with_stages(volume: Object, view: View) -> Iterable[Key]:
+    """The claim of a DataVolume that may list another stage."""
+    return itself(volume, view) if (volume.get("spec") or {}).get("checkpoints") else ()
+
+
 def controlling_data_volume(obj: Object, view: View) -> Iterable[Key]:
     owner = controller(obj)
     return ((obj["metadata"]["namespace"], owner["name"]),) if owner and owner["kind"] == "DataVolume" else ()
@@ -129,7 +142,10 @@ def through(find: Callable[[Object, View], Iterable[Object]], keys: Keys) -> Key
 
 
 TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
-    "DataVolume": (("datavolume", itself),),
+    "DataVolume": (
+        ("datavolume", itself),
+        ("importer", claim_with_stages),
+    ),
     CLAIM: (
         ("datavolume", data_volumes_of_claim),
         ("populate", claim_to_populate),
@@ -152,6 +168,7 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
     ),
     "VolumeImportSource": (
         ("populate", claims_of_import_source),
+        ("importer", hidden_claims),
         ("datavolume", controlling_data_volume),
     ),
     "ConfigMap": (

@@ -44,6 +44,10 @@ def claim(name: str, spec: Object, annotations: Mapping[str, str] | None = None)
     }
 
 
+def config_map(name: str, **data: str) -> Object:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
 def quota(name: str, **hard: str) -> Object:
     """Dots of a resource's name are written as underscores."""
     limits = {resource.replace("_", "."): value for resource, value in hard.items()}

@@ -68,7 +68,7 @@ class Engine:
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}/ovirt-engine/api"
+        return f"https://{self.daemon.host}:{self.port}/ovirt-engine/api"
 
     @property
     def last(self) -> Transfer:
@@ -173,7 +173,7 @@ def engine(daemon: Daemon) -> Iterator[Engine]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((daemon.host, 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(daemon.home / "tls.crt", daemon.home / "tls.key")
     server.socket = context.wrap_socket(server.socket, server_side=True)

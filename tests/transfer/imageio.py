@@ -1,4 +1,4 @@
-"""The real imageio daemon of oVirt on loopback, serving disks over TLS, with qemu-nbd behind it as on oVirt's hosts.
+"""The real imageio daemon of oVirt on this machine, serving disks over TLS, with qemu-nbd behind as on oVirt's hosts.
 
 It is compiled on first use (10 s) and kept, for each Python, beside what else the project builds for its tests.
 """
@@ -31,7 +31,7 @@ poll_interval = 0.05
 key_file = {home}/tls.key
 cert_file = {home}/tls.crt
 [remote]
-host = 127.0.0.1
+host = {host}
 port = {port}
 [local]
 enable = false
@@ -63,12 +63,13 @@ def installed() -> Path:
 class Daemon:
     home: Path
     packages: Path
+    host: str
     port: int
     process: subprocess.Popen[bytes]
     exports: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def url(self, ticket: str) -> str:
-        return f"https://127.0.0.1:{self.port}/images/{ticket}"
+        return f"https://{self.host}:{self.port}/images/{ticket}"
 
     @property
     def certificates(self) -> Path:
@@ -102,7 +103,7 @@ class Daemon:
         """Killed, and started anew as it would be by systemd. It knows no tickets but that one."""
         self.process.kill()
         self.process.wait()
-        self.process = start(self.home, self.packages, self.port, ticket)
+        self.process = start(self.home, self.packages, self.host, self.port, ticket)
 
     def stop(self) -> None:
         for process in [self.process, *self.exports]:
@@ -111,20 +112,23 @@ class Daemon:
 
 
 @contextmanager
-def imageio(home: Path) -> Iterator[Daemon]:
+def imageio(home: Path, host: str = "127.0.0.1") -> Iterator[Daemon]:
+    """`host`: the address where it listens."""
     packages = installed()
-    make_certificate(home)
+    make_certificate(home, host=host)
     port = free_port()
     (home / "conf.d").mkdir()
-    (home / "conf.d" / "50-tests.conf").write_text(CONFIGURATION.format(home=home, port=port))
-    daemon = Daemon(home, packages, port, start(home, packages, port))
+    (home / "conf.d" / "50-tests.conf").write_text(CONFIGURATION.format(home=home, host=host, port=port))
+    daemon = Daemon(home, packages, host, port, start(home, packages, host, port))
     try:
         yield daemon
     finally:
         daemon.stop()
 
 
-def start(home: Path, packages: Path, port: int, ticket: dict[str, Any] | None = None) -> subprocess.Popen[bytes]:
+def start(
+    home: Path, packages: Path, host: str, port: int, ticket: dict[str, Any] | None = None
+) -> subprocess.Popen[bytes]:
     more: list[str | Path] = []
     if ticket:
         (home / "ticket.json").write_text(json.dumps(ticket))
@@ -135,7 +139,7 @@ def start(home: Path, packages: Path, port: int, ticket: dict[str, Any] | None =
             env={**os.environ, "PYTHONPATH": str(packages)},
             stderr=output,
         )
-    wait_for(port, process)
+    wait_for(port, process, host)
     while not accepts(home / "control"):
         assert process.poll() is None, (home / "daemon.log").read_text()
     return process

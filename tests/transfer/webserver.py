@@ -90,12 +90,12 @@ def serving(home: Path) -> Iterator[WebServer]:
 ELLIPTIC = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
 
 
-def make_certificate(home: Path, *key: str) -> None:
-    """`key` is an algorithm of openssl req."""
+def make_certificate(home: Path, *key: str, host: str = "127.0.0.1") -> None:
+    """`key` is an algorithm of openssl req; `host` the address where it is shown."""
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", *(key or ELLIPTIC), "-nodes", "-days", "2",
          "-keyout", home / "tls.key", "-out", home / "tls.crt", "-subj", "/CN=images",
-         "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:images.example"],
+         "-addext", f"subjectAltName=IP:{host},DNS:localhost,DNS:images.example"],
         check=True, capture_output=True,
     )  # fmt: skip
     (home / "trust").mkdir()
@@ -109,10 +109,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes], host: str = "127.0.0.1") -> None:
     """Until somebody listens there. The process is ours, so it either listens soon or ends."""
     while process.poll() is None:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((host, port)) == 0:
                 return
     raise AssertionError(f"nginx ended with {process.returncode}")

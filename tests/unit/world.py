@@ -19,16 +19,18 @@ from cdi_operator.flows.actions import (
     Delete,
     Emit,
     Ensure,
+    Look,
     Object,
     PatchMeta,
     PatchSpec,
     PatchStatus,
     Plan,
     Ref,
+    Seen,
     Wait,
 )
 from cdi_operator.flows.seen import timestamp
-from cdi_operator.flows.view import Refusal
+from cdi_operator.flows.view import Found, Refusal
 
 NOW = datetime(2025, 6, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -48,6 +50,8 @@ class World:
         """Every object that came, changed or went, in order, and whether it is still there: what watches tell."""
         self.refusals: dict[ObjectKey, Refusal] = {}
         """What the API server will not create, and what it says about it."""
+        self.seen: dict[ObjectKey, Found] = {}
+        """What `Look` found."""
         self._objects: dict[ObjectKey, dict[str, Any]] = {}
         self._applied: dict[ObjectKey, dict[str, Any]] = {}
         self._version = 0
@@ -71,6 +75,9 @@ class World:
 
     def refusal(self, kind: str, name: str, namespace: str = "") -> Refusal | None:
         return self.refusals.get((kind, namespace, name))
+
+    def found(self, kind: str, name: str, namespace: str = "") -> Found | None:
+        return self.seen.get((kind, namespace, name))
 
     # What a test does -------------------------------------------------------------------------------------------
 
@@ -103,8 +110,8 @@ class World:
 
     def _carry_out(self, action: Action) -> None:
         match action:
-            case Create(obj):
-                if _key(obj) not in self._objects and _key(obj) not in self.refusals:
+            case Create(obj, seen):
+                if _key(obj) not in self._objects and _key(obj) not in self.refusals and self._is_as(seen):
                     self.add(dict(obj))
             case Ensure(obj):
                 self._server_side_apply(copy.deepcopy(dict(obj)))
@@ -119,6 +126,8 @@ class World:
                     self._delete(_key_of(ref))
             case Emit():
                 self.emitted.append(action)
+            case Look(ref):
+                self.seen[_key_of(ref)] = Found(self._objects.get(_key_of(ref)), self.now)
             case Wait():
                 pass
 
@@ -140,6 +149,12 @@ class World:
         if not self._meant(ref) or (version and self._objects[key]["metadata"]["resourceVersion"] != version):
             return
         self._store(key, merge_patch(self._objects[key], patch))
+
+    def _is_as(self, seen: Seen | None) -> bool:
+        if seen is None:
+            return True
+        found = self._objects.get(_key_of(seen.ref))
+        return found is not None and found["metadata"]["resourceVersion"] == seen.resource_version
 
     def _meant(self, ref: Ref) -> bool:
         found = self._objects.get(_key_of(ref))

@@ -17,6 +17,7 @@ from cdi_operator.flows.rendering import class_name, rendered
 from cdi_operator.flows.seen import owner_reference
 from cdi_operator.flows.settings import Settings
 from cdi_operator.flows.sources import import_annotations
+from cdi_operator.flows.stages import LIST, listed, notes
 from cdi_operator.storage.names import import_source_name
 
 FROM_STORAGE_PROFILE = "FromStorageProfile"
@@ -56,7 +57,7 @@ def claim_object(state: State, spec: Mapping[str, Any], settings: Settings) -> d
     elif volume.external_source:
         flow[names.EXTERNAL_POPULATION] = "true"
     elif not state.populates:
-        flow |= import_annotations(volume.source)
+        flow |= {**import_annotations(volume.source), **notes(next(iter(listed(volume.spec)), None))}
     else:
         if not state.defaults.honours_wait:
             flow[names.IMMEDIATE_BIND] = volume.annotations.get(names.IMMEDIATE_BIND, "")
@@ -106,7 +107,9 @@ def preallocates(state: State) -> bool:
 def import_source(state: State, settings: Settings) -> dict[str, Any]:
     """The VolumeImportSource that the claim refers to."""
     volume = state.volume
-    passed_on = {key: volume.spec[key] for key in ("checkpoints", "finalCheckpoint") if key in volume.spec}
+    passed_on = {key: volume.spec[key] for key in LIST if key in volume.spec}
+    if volume.spec.get("checkpoints"):
+        passed_on["targetClaim"] = volume.ref.name
     return {
         "apiVersion": names.API_VERSION,
         "kind": "VolumeImportSource",

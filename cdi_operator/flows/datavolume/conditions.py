@@ -37,6 +37,9 @@ def bound_condition(state: State, trouble: Trouble | None) -> Condition:
         return Condition("Bound", "False", reasons.NOT_FOUND, "No PVC found")
     if claim.phase == "Lost":
         return Condition("Bound", "False", reasons.CLAIM_LOST, "Claim Lost")
+    if claim.bound and not state.populates and claim.annotations.get(names.BOUND) == "false":
+        note = claim.annotations.get
+        return Condition("Bound", "False", note(names.BOUND_REASON, ""), note(names.BOUND_MESSAGE, ""))
     if claim.bound:
         note = claim.annotations.get
         if note(names.BOUND) == "false" and not state.populates:

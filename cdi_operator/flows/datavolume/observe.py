@@ -20,12 +20,13 @@ def observe(view: View, key: Key) -> State | None:
     volume = data_volume(found)
     target = claim(view.get("PersistentVolumeClaim", name, namespace))
     source_name = import_source_name(volume.ref.uid)
+    source = view.get("VolumeImportSource", source_name, namespace)
     events = happenings(view.by("Event", "involved", target.ref.uid)) if target and not target.bound else ()
     return State(
         volume=volume,
         claim=target,
         prime=claim(view.get("PersistentVolumeClaim", prime_name(target.ref.uid), namespace)) if target else None,
-        has_source=view.get("VolumeImportSource", source_name, namespace) is not None,
+        source=source["spec"] if source else None,
         offer=offer(view, chosen_class(view, volume, target), target),
         reserved_volumes=free_volumes(view.by("PersistentVolume", "claim", f"{namespace}/{name}")),
         percent=percent(view, target),

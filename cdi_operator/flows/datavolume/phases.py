@@ -30,6 +30,7 @@ IMPORT: dict[str, Step] = {
     "Failed": Step("ImportScheduled", reasons.IMPORT_FAILED, "Failed to import into PVC %s", "Warning"),
     "Succeeded": Step("Succeeded", reasons.IMPORT_SUCCEEDED, "Successfully imported into PVC %s"),
 }
+PAUSED = Step("Paused", reasons.IMPORT_PAUSED, "Multistage import into PVC %s is paused")
 FATAL = Step("Failed", reasons.IMPORT_FAILED, "Failed to import into PVC %s", "Warning")
 LOST = Step("Failed", reasons.ERR_CLAIM_LOST, "PVC %s lost", "Warning")
 NO_DATA_SOURCE = Step(
@@ -89,12 +90,15 @@ def import_step(state: State, claim: Claim) -> Step | None:
     """By the worker pod; None before there is one on a bound claim (spec 2.3, precondition)."""
     if claim.finished:
         return IMPORT["Succeeded"]
+    pod_phase = claim.annotations.get(names.POD_PHASE, "")
+    if pod_phase == "Succeeded":
+        return PAUSED
     worked_on = state.prime if state.populates else claim
     if worked_on is None or not worked_on.bound or names.IMPORT_POD_NAME not in worked_on.annotations:
         return None
     if claim.annotations.get(names.FATAL_ERROR) == "true":
         return FATAL
-    return IMPORT.get(claim.annotations.get(names.POD_PHASE, ""), IMPORT[""])
+    return IMPORT.get(pod_phase, IMPORT[""])
 
 
 def external_step(state: State, claim: Claim) -> Step | None:

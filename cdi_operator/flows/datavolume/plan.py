@@ -13,14 +13,16 @@ from typing import Any
 
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
-from cdi_operator.flows.actions import Create, Delete, PatchMeta, Plan, Ref
+from cdi_operator.flows.actions import Create, Delete, PatchMeta, PatchSpec, Plan, Ref
 from cdi_operator.flows.datavolume.claim import claim_object, claim_spec, import_source
 from cdi_operator.flows.datavolume.conditions import Trouble
 from cdi_operator.flows.datavolume.existing import marks, take_over
 from cdi_operator.flows.datavolume.state import State
 from cdi_operator.flows.datavolume.status import tell
+from cdi_operator.flows.difference import changes
 from cdi_operator.flows.rendering import InvalidClaimError
 from cdi_operator.flows.settings import Settings
+from cdi_operator.flows.stages import LIST
 from cdi_operator.storage.names import import_source_name
 
 
@@ -41,7 +43,8 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
     if taken := take_over(state):
         return taken
     source = population_source(state, settings, state.claim.spec)
-    return (*tell(state, refused(state) if source else None, now), *source, *marks(state), *found_labels(state))
+    told = tell(state, refused(state) if source else None, now)
+    return (*told, *source, *marks(state), *found_labels(state), *told_by_library(state))
 
 
 def supported(state: State) -> bool:
@@ -90,14 +93,26 @@ def found_labels(state: State) -> Plan:
     return (PatchMeta(volume.ref, labels=labels),) if labels else ()
 
 
+def told_by_library(state: State) -> Plan:
+    """Which of VMware's libraries copied the disk, and from which host: clients look for it on the DataVolume."""
+    told = state.claim.annotations if state.claim else {}
+    found = {key: told[key] for key in (names.VDDK_VERSION, names.VDDK_HOST) if key in told}
+    new = changes(state.volume.annotations, found)
+    return (PatchMeta(state.volume.ref, annotations=new),) if new else ()
+
+
 def population_source(state: State, settings: Settings, claim_spec: Mapping[str, Any]) -> Plan:
-    """The VolumeImportSource is there exactly as long as the claim that refers to it is not filled."""
+    """The VolumeImportSource is there exactly as long as the claim that refers to it is not filled, and lists the same
+    stages.
+    """
     filled = state.claim is not None and state.claim.bound and (state.claim.finished or not state.needs_work)
-    reference = (claim_spec.get("dataSourceRef") or {}).get("name")
-    refers = state.volume.import_kind is not None and reference == import_source_name(state.volume.ref.uid)
-    if refers and not filled and not state.has_source:
-        return (Create(import_source(state, settings)),)
-    if filled and state.has_source:
-        ref = state.volume.ref
-        return (Delete(Ref(ref.api_version, "VolumeImportSource", import_source_name(ref.uid), ref.namespace)),)
-    return ()
+    volume, name = state.volume, import_source_name(state.volume.ref.uid)
+    refers = volume.import_kind is not None and (claim_spec.get("dataSourceRef") or {}).get("name") == name
+    if state.source is None:
+        return (Create(import_source(state, settings)),) if refers and not filled else ()
+    ref = Ref(volume.ref.api_version, "VolumeImportSource", name, volume.ref.namespace)
+    if filled:
+        return (Delete(ref),)
+    listed = {key: volume.spec.get(key) or None for key in LIST}
+    outdated = {key: value for key, value in listed.items() if value != (state.source.get(key) or None)}
+    return (PatchSpec(ref, outdated),) if outdated else ()

@@ -64,8 +64,8 @@ class State:
     claim: Claim | None
     prime: Claim | None
     """The hidden claim, while the population is on its way."""
-    has_source: bool
-    """The VolumeImportSource of this DataVolume exists."""
+    source: Mapping[str, Any] | None
+    """Spec of the VolumeImportSource of this DataVolume, None while there is none."""
     offer: Offer
     """What the cluster has of the class that the claim names, or of the default for a claim that names none."""
     reserved_volumes: tuple[FreeVolume, ...]

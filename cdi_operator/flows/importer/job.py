@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.defaults import Defaults
-from cdi_operator.flows.importer import proxy, volumes
+from cdi_operator.flows.importer import proxy, vddk, volumes
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.seen import Claim
 from cdi_operator.storage.sizes import NO_OVERHEAD
@@ -36,8 +36,6 @@ def source_of(claim: Claim) -> str:
 def unsupported(claim: Claim) -> str:
     """Why no worker of this release can fetch the source; empty when one can."""
     source, note = source_of(claim), claim.annotations.get
-    if source == "vddk":
-        return "source 'vddk' is not supported by this release"
     if source == "registry" and note(names.REGISTRY_IMAGE_STREAM) == "true":
         return f"the ImageStream {note(names.ENDPOINT, '')!r} is for OpenShift to resolve: name the image by its url"
     return ""
@@ -63,6 +61,10 @@ def job(state: State) -> Job:
             uuid=note(names.UUID, ""),
             backing_file=note(names.BACKING_FILE, ""),
             thumbprint=note(names.THUMBPRINT, ""),
+            extra_args_dir=volumes.path_of(vddk.settings_of_library(state)),
+            current_checkpoint=state.stage.current if state.stage else "",
+            previous_checkpoint=state.stage.previous if state.stage else "",
+            final_checkpoint=state.stage is not None and state.stage.final,
         ),
         target=Target(
             path=volumes.DATA_DEVICE if claim.block else volumes.DATA_DIR,

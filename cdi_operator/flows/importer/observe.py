@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cdi_operator.api import annotations as names
+from cdi_operator.flows.actions import Object
 from cdi_operator.flows.defaults import defaults, storage_class
+from cdi_operator.flows.importer import vddk
 from cdi_operator.flows.importer.proxy import bundle, copy_of
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.installation import config_map, worker_placement
-from cdi_operator.flows.seen import Claim, Key, claim, controller, worker
+from cdi_operator.flows.populate.observe import import_source
+from cdi_operator.flows.seen import Claim, Key, claim, worker
+from cdi_operator.flows.stages import at, listed
 from cdi_operator.flows.view import View
 from cdi_operator.storage.names import importer_pod_name
 
@@ -17,20 +24,26 @@ def observe(view: View, key: Key) -> State | None:
     found = claim(view.get("PersistentVolumeClaim", name, namespace))
     if found is None or not wants_import(found):
         return None
-    pod_name = importer_pod_name(name)
-    pod = view.get("Pod", pod_name, namespace)
-    mine = pod is not None and (controller(pod) or {}).get("uid") == found.ref.uid
     installed = defaults(view)
     user_claim = claim_behind(view, found) or found
+    stages = listed(list_of_stages(view, found, user_claim))
+    stage = at(found, stages)
+    pod_name = importer_pod_name(name, stage.current if stage else "")
+    pods = {pod["metadata"]["name"]: pod for pod in view.by("Pod", "owner", found.ref.uid) if is_importer(pod)}
     return State(
         claim=found,
         storage_class=storage_class(view, found.storage_class),
-        worker=worker(pod) if mine else None,
+        stages=stages,
+        stage=stage,
+        worker=worker(pods.pop(pod_name, None)),
+        former=tuple(seen for pod in pods.values() if (seen := worker(pod))),
         refusal=view.refusal("Pod", pod_name, namespace) or view.refusal("ConfigMap", copy_of(found).name, namespace),
         defaults=installed,
         owner_uid=user_claim.owner_uid or user_claim.ref.uid,
         pod_labels=dict(user_claim.labels),
         placement=worker_placement(view),
+        vddk_image=(config_map(view, vddk.CONFIG_MAP) or {}).get(vddk.KEY, ""),
+        extra_args=view.found("ConfigMap", vddk.extra_args(found), namespace),
         proxy_ca=bundle(config_map(view, installed.proxy.trusted_ca) or {}),
     )
 
@@ -48,3 +61,17 @@ def claim_behind(view: View, prime: Claim) -> Claim | None:
     if not prime.owner_uid:
         return None
     return claim(next(iter(view.by("PersistentVolumeClaim", "uid", prime.owner_uid)), None))
+
+
+def list_of_stages(view: View, found: Claim, user_claim: Claim) -> Mapping[str, Any]:
+    """The spec that has it: of a hidden claim's VolumeImportSource, else of the DataVolume that owns the claim."""
+    namespace = found.ref.namespace
+    if found is not user_claim:
+        source = view.get("VolumeImportSource", import_source(user_claim), namespace)
+        return source["spec"] if source else {}
+    volume = view.get("DataVolume", found.name, namespace)
+    return volume["spec"] if volume and volume["metadata"]["uid"] == found.owner_uid else {}
+
+
+def is_importer(pod: Object) -> bool:
+    return bool((pod["metadata"].get("labels") or {}).get(names.COMPONENT) == names.COMPONENT_IMPORTER)

@@ -8,62 +8,117 @@ fail, and them wait.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
-from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan, Wait
+from cdi_operator.flows import stages
+from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan, Seen, Wait
 from cdi_operator.flows.difference import changes
-from cdi_operator.flows.importer import proxy
+from cdi_operator.flows.importer import proxy, vddk
 from cdi_operator.flows.importer.job import unsupported
 from cdi_operator.flows.importer.nudge import nudge
 from cdi_operator.flows.importer.pod import importer_pod
 from cdi_operator.flows.importer.state import State
-from cdi_operator.flows.importer.words import told
+from cdi_operator.flows.importer.words import Fate, told
 from cdi_operator.flows.seen import Claim, Worker
 from cdi_operator.flows.settings import Settings
+from cdi_operator.storage.names import importer_pod_name
 
 COMPONENT = "import-controller"
+BOUND = (names.BOUND, names.BOUND_MESSAGE, names.BOUND_REASON)
 SHORTEST_LIFE = timedelta(seconds=10)
 """A failed pod is replaced no sooner than this after it was made: a node that turns pods away, for want of memory say,
 turns away the next one too."""
 
 
 def plan(state: State, settings: Settings, now: datetime) -> Plan:
+    return (*clear(state), *decide(state, settings, now))
+
+
+def decide(state: State, settings: Settings, now: datetime) -> Plan:
     claim, worker = state.claim, state.worker
     if claim.deleting:
         return remove(claim, worker)
     if claim.finished or claim.annotations.get(names.FATAL_ERROR) == "true" or claim.phase == "Lost":
         return () if keeps_pod(state) else remove(claim, worker)
+    if state.stage is not None and stages.is_copied(claim, state.stage):
+        return move_on(state)
     if text := unsupported(claim):
         return told_on_claim(state, reasons.SOURCE_NOT_SUPPORTED, text)
     if worker is None:
-        return start(state, settings)
+        return start(state, settings, now)
+    if stages.has_counted(claim, worker.ref.uid):
+        return remove(claim, worker)
     if worker.phase == "Failed" and told(worker).phase == "Failed":
         return (*follow(state, worker), *replace(claim, worker, now))
     return (*follow(state, worker), *nudge(worker, now))
 
 
-def start(state: State, settings: Settings) -> Plan:
+def start(state: State, settings: Settings, now: datetime) -> Plan:
     if not may_start(state):
         return ()
+    if state.stage is not None and state.claim.bound and stages.noted(state.claim) is None:
+        return (noted(state, stages.notes(state.stage)),)
+    if vddk.is_wanted(state.claim) and not vddk.image(state):
+        return await_library(state)
+    if look := vddk.look(state, now):
+        return look
     pod = importer_pod(state, settings)
-    make = (*proxy.copied(state, settings), Create(pod))
+    make = (*proxy.copied(state, settings), Create(pod, as_seen(state)))
     text = (
         f"Error starting pod '{pod['metadata']['name']}': "
         "For more information, request access to cdi-deploy logs from your sysadmin"
     )
     if lacking := proxy.lacking(state, settings):
         return told_on_claim(state, reasons.ERR_STARTING_POD, f"{text}: {lacking}")
+    if wrong := vddk.wrong(state):
+        again = Wait(vddk.FRESH.total_seconds())
+        return (*told_on_claim(state, reasons.ERR_STARTING_POD, f"{text}: {wrong}"), again)
     if state.refusal is None or state.refusal.namespace_ends:
         return make
     reason = reasons.ERR_EXCEEDED_QUOTA if state.refusal.exceeds_quota else reasons.ERR_STARTING_POD
     return (*told_on_claim(state, reason, f"{text}: {state.refusal.message}"), *make)
 
 
+def await_library(state: State) -> Plan:
+    """Clients look for it in both conditions, and for a DataVolume that is scheduled (spec 2.8)."""
+    more = {
+        names.IMPORT_POD_NAME: importer_pod_name(state.claim.name, state.stage.current if state.stage else ""),
+        names.BOUND: "false",
+        names.BOUND_MESSAGE: vddk.AWAITING,
+        names.BOUND_REASON: reasons.AWAITING_VDDK,
+    }
+    return told_on_claim(state, reasons.AWAITING_VDDK, vddk.AWAITING, more)
+
+
+def as_seen(state: State) -> Seen | None:
+    """A stage that was copied long ago must not be copied again over a later one, by a controller that lags behind and
+    sees neither the note of it nor its pod, which is gone. The one pod of an import has its name for itself.
+    """
+    return Seen(state.claim.ref, state.claim.resource_version) if state.stage else None
+
+
+def move_on(state: State) -> Plan:
+    """A stage is copied. Its pod goes, and the next one begins when there is one."""
+    following = stages.move_on(state.claim.annotations, state.stages)
+    if following and state.claim.bound:
+        return (noted(state, following),)
+    return () if keeps_pod(state) else remove(state.claim, state.worker)
+
+
+def clear(state: State) -> Plan:
+    """The pods of other stages. Each has ended; one that has not, for whatever reason, must not write any more."""
+    kept = keeps_pod(state) and not state.claim.deleting
+    return tuple(action for pod in state.former if not (kept and pod.over) for action in remove(state.claim, pod))
+
+
 def may_start(state: State) -> bool:
     """Spec 2.5: a claim that waits for its first consumer is left waiting, unless it is to be bound at once."""
     claim = state.claim
+    if not all(pod.over for pod in state.former):
+        return False
     if claim.bound:
         return True
     waits = state.storage_class is not None and state.storage_class.waits_for_consumer
@@ -92,6 +147,9 @@ def follow(state: State, worker: Worker) -> Plan:
         names.RUNNING_REASON: fate.reason,
         **({names.FATAL_ERROR: "true"} if fate.fatal else {}),
         **({names.PREALLOCATION_APPLIED: "true"} if fate.preallocated else {}),
+        **fate.library,
+        **dict.fromkeys(() if claim.annotations.get(names.BOUND_REASON) != reasons.AWAITING_VDDK else BOUND),
+        **of_stage(state, worker, fate),
     }
     annotations = changes(claim.annotations, wanted)
     labels = {key: value for key, value in fate.labels.items() if key not in claim.labels}
@@ -100,19 +158,36 @@ def follow(state: State, worker: Worker) -> Plan:
     return (PatchMeta(claim.ref, annotations=annotations, labels=labels, resource_version=claim.resource_version),)
 
 
+def of_stage(state: State, worker: Worker, fate: Fate) -> stages.Notes:
+    """What the stages make of the pod's fate."""
+    if state.stage is None:
+        return {}
+    said: stages.Notes = {**stages.notes(state.stage), names.CHECKPOINT_POD_ID: worker.ref.uid}
+    if fate.phase != "Succeeded":
+        return said
+    known = {**state.claim.annotations, **stages.notes(state.stage)}
+    return {**said, **stages.copied(known, state.stage.current, worker.ref.uid, state.stages)}
+
+
+def noted(state: State, annotations: Mapping[str, str | None]) -> PatchMeta:
+    """On the claim as it was seen."""
+    return PatchMeta(state.claim.ref, annotations=annotations, resource_version=state.claim.resource_version)
+
+
 def replace(claim: Claim, worker: Worker, now: datetime) -> Plan:
     """A pod that failed as a whole (evicted, its node gone) does not come back by itself: the next one takes over."""
     left = worker.created_at + SHORTEST_LIFE - now
     return (Wait(left.total_seconds()),) if left > timedelta() else remove(claim, worker)
 
 
-def told_on_claim(state: State, reason: str, message: str) -> Plan:
+def told_on_claim(state: State, reason: str, message: str, more: Mapping[str, str] | None = None) -> Plan:
     """Why there is no worker: a condition for the DataVolume and an event for whoever looks at the claim."""
     claim = state.claim
     wanted = {
         names.RUNNING: "false",
         names.RUNNING_MESSAGE: message,
         names.RUNNING_REASON: reason,
+        **(more or {}),
     }
     annotations = changes(claim.annotations, wanted)
     if not annotations:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from cdi_operator.api import annotations as names
-from cdi_operator.flows.importer import proxy, volumes
+from cdi_operator.flows.importer import proxy, vddk, volumes
 from cdi_operator.flows.importer.job import METRICS_PORT, job
 from cdi_operator.flows.importer.state import State
-from cdi_operator.flows.seen import owner_reference
+from cdi_operator.flows.seen import Claim, owner_reference
 from cdi_operator.flows.settings import Settings
 from cdi_operator.storage.names import importer_pod_name
 
@@ -43,6 +43,7 @@ def importer_pod(state: State, settings: Settings) -> dict[str, Any]:
             "fsGroup": QEMU_USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        **({"initContainers": first} if (first := vddk.containers(state, settings)) else {}),
         "containers": [container(state, settings)],
         "volumes": [volumes.data(claim), *(each.volume for each in mounts(state, settings))],
         **({"priorityClassName": priority} if priority else {}),
@@ -54,7 +55,7 @@ def importer_pod(state: State, settings: Settings) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": importer_pod_name(claim.name),
+            "name": importer_pod_name(claim.name, state.stage.current if state.stage else ""),
             "namespace": claim.ref.namespace,
             "labels": {
                 **state.pod_labels,
@@ -79,16 +80,24 @@ def placement(state: State) -> dict[str, Any]:
 
     Another claim's selected node is the scheduler's own note, to which a pod must not be bound past the scheduler. And
     a pod that is bound to a node is turned away there when the installation's selector does not fit: it is left out.
-    Only the architecture of an image that the node shall pull always counts: any other node would pull another disk.
+    Only the architecture always counts: a node of another one would pull another disk, or could not run the library.
     """
     notes, allowed = state.claim.annotations, state.placement
     node = notes.get(names.SELECTED_NODE) if names.POPULATOR_KIND in notes else None
     wanted = ("tolerations",) if node else ("nodeSelector", "affinity", "tolerations")
     found = {key: allowed[key] for key in wanted if allowed.get(key)}
-    architecture = notes.get(names.REGISTRY_IMAGE_ARCHITECTURE) if volumes.pulls_on_node(state.claim) else None
-    if architecture:
+    if not node and (selector := vddk.node_selector(state)):
+        found["nodeSelector"] = {**found.get("nodeSelector", {}), **selector}
+    if architecture := architecture_of(state.claim):
         found["nodeSelector"] = {**found.get("nodeSelector", {}), ARCHITECTURE: architecture}
     return {**({"nodeName": node} if node else {}), **found}
+
+
+def architecture_of(claim: Claim) -> str:
+    """Of the nodes that can do it; empty for any."""
+    if vddk.is_wanted(claim):
+        return vddk.ARCHITECTURE
+    return claim.annotations.get(names.REGISTRY_IMAGE_ARCHITECTURE, "") if volumes.pulls_on_node(claim) else ""
 
 
 def container(state: State, settings: Settings) -> dict[str, Any]:
@@ -123,5 +132,7 @@ def mounts(state: State, settings: Settings) -> tuple[volumes.Mount, ...]:
         *volumes.secret_headers(claim),
         proxy.certificates(state),
         volumes.pulled_image(claim, settings.pull_policy),
+        vddk.library(claim),
+        vddk.settings_of_library(state),
     )
     return tuple(each for each in found if each is not None)

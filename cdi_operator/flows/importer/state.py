@@ -8,14 +8,22 @@ from typing import Any
 
 from cdi_operator.flows.defaults import Defaults
 from cdi_operator.flows.seen import Claim, StorageClass, Worker
-from cdi_operator.flows.view import Refusal
+from cdi_operator.flows.stages import Stage, Stages
+from cdi_operator.flows.view import Found, Refusal
 
 
 @dataclass(frozen=True)
 class State:
     claim: Claim
     storage_class: StorageClass | None
+    stages: Stages
+    """Of a warm import, as far as they are listed by now."""
+    stage: Stage | None
+    """The one that the claim is in. None: the import has none, or is over."""
     worker: Worker | None
+    """Of that stage, or of the import."""
+    former: tuple[Worker, ...]
+    """Pods of other stages that are still there."""
     refusal: Refusal | None
     """Why the API server would not make the pod."""
     defaults: Defaults
@@ -25,5 +33,9 @@ class State:
     """Labels of the claim that the user made: its pods carry them too."""
     placement: Mapping[str, Any]
     """Where the installation lets worker pods run, as in a pod's spec."""
+    vddk_image: str = ""
+    """With VMware's library, for whoever names none; empty where the administrator has named none either."""
+    extra_args: Found | None = None
+    """The ConfigMap with settings for that library, where one is named and has been looked at."""
     proxy_ca: str = ""
     """Certificates (PEM) that vouch for the installation's proxy; empty where there are none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
 from cdi_operator.flows.seen import Worker
 from importer_image.job import IMPORT_COMPLETE, Report
@@ -17,6 +18,7 @@ SIGNS_OF_TOO_SMALL = (
     "disk quota exceeded",
 )
 OUT_OF_MEMORY = "OOMKilled: the importer needs more memory than its limit allows (podResourceRequirements of the CDI)"
+OF_LIBRARY = {"Version": names.VDDK_VERSION, "Host": names.VDDK_HOST}
 PULL_FAILURES = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
@@ -30,6 +32,8 @@ class Fate:
     fatal: bool = False
     preallocated: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    library: Mapping[str, str] = field(default_factory=dict)
+    """Annotations with what VMware's library said of itself and of the host."""
 
 
 def told(worker: Worker) -> Fate:
@@ -48,7 +52,7 @@ def told(worker: Worker) -> Fate:
     if worker.reason:
         return Fate(worker.phase, reasons.ERROR, f"{worker.reason}: {worker.message}".rstrip(": "))
     if worker.exit_code is not None:
-        return Fate(worker.phase, reasons.ERROR, f"the importer ended with exit code {worker.exit_code}")
+        return Fate(worker.phase, reasons.ERROR, f"the {worker.container} ended with exit code {worker.exit_code}")
     return Fate(worker.phase, worker.waiting_reason, worker.waiting_message)
 
 
@@ -69,6 +73,7 @@ def ended(worker: Worker) -> Fate:
         said.message or IMPORT_COMPLETE,
         preallocated=said.preallocation_applied,
         labels=said.labels,
+        library={note: said.vddk_info[key] for key, note in OF_LIBRARY.items() if said.vddk_info.get(key)},
     )
 
 

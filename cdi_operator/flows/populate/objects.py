@@ -9,6 +9,7 @@ from cdi_operator.api import annotations as names
 from cdi_operator.flows.seen import Claim, owner_reference
 from cdi_operator.flows.settings import Settings
 from cdi_operator.flows.sources import import_annotations
+from cdi_operator.flows.stages import listed, notes
 from cdi_operator.storage.names import prime_name
 
 COPIED = (
@@ -20,6 +21,8 @@ COPIED = (
     names.MULTUS_DEFAULT_NETWORK,
     names.ISTIO_INJECT,
     names.LINKERD_INJECT,
+    names.VDDK_INIT_IMAGE_URL,
+    names.VDDK_EXTRA_ARGS,
 )
 """Annotations of the target that its worker pod depends on."""
 
@@ -47,6 +50,7 @@ def prime_claim(target: Claim, source: Mapping[str, Any], preallocate: bool, set
                 names.CONTENT_TYPE: source.get("contentType") or "kubevirt",
                 names.PREALLOCATION_REQUESTED: "true" if (preallocate if asked is None else asked) else "false",
                 **import_annotations(source.get("source") or {}),
+                **notes(next(iter(listed(source)), None)),
             },
             "ownerReferences": [owner_reference(target.ref)],
         },

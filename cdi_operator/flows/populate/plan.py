@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
@@ -34,6 +35,8 @@ NEWS_OF_WORK = (
     names.RUNNING_MESSAGE,
     names.RUNNING_REASON,
     names.FATAL_ERROR,
+    names.VDDK_VERSION,
+    names.VDDK_HOST,
 )
 """Annotations that the hidden claim's workers write and the target shows. What a hidden claim does not say is not left
 over from the one before it either."""
@@ -60,6 +63,8 @@ def begin(state: State, settings: Settings) -> Plan:
     if import_kind(state.source.get("source") or {}) is None:
         reason, text = reasons.SOURCE_NOT_SUPPORTED, "the VolumeImportSource names no source that is known"
         return in_the_way(target, reason, reason, text)
+    if trouble := mismatch(target, state.source):
+        return in_the_way(target, reasons.ERR_CREATING_PRIME, reasons.ERR_CREATING_PRIME, trouble)
     make = Create(prime_claim(target, state.source, state.defaults.preallocation, settings))
     if state.refusal is not None and state.refusal.namespace_ends:
         return (make,)
@@ -72,6 +77,17 @@ def begin(state: State, settings: Settings) -> Plan:
         PatchMeta(target.ref, annotations={names.PVC_PRIME: name}),
         Emit(target.ref, "Normal", reasons.CREATED_PRIME, "PVC Prime created successfully", COMPONENT),
     )
+
+
+def mismatch(target: Claim, source: Mapping[str, Any]) -> str:
+    """Why the claim is not filled from that source, which may be meant for another one; empty when it is.
+
+    Each claim takes up the list of stages from its beginning, so a list is one claim's (spec 4.2).
+    """
+    meant = source.get("targetClaim")
+    if not meant and source.get("checkpoints"):
+        return "Unable to do multi-stage import without specifying a target claim"
+    return f"the VolumeImportSource is meant for the claim {meant}" if meant and meant != target.name else ""
 
 
 def in_the_way(target: Claim, reason: str, event_reason: str, message: str) -> Plan:

@@ -13,6 +13,7 @@ from devcluster.layout import CACHE, CHECKOUT
 
 SCRIPT = CHECKOUT / "oci" / "nbdkit.sh"
 LIBRARY_SOURCE = Path(__file__).parent / "vixdisklib.c"
+COPY_SOURCE = Path(__file__).parent / "copy.c"
 
 
 def nbdkit() -> Path:
@@ -36,3 +37,9 @@ def library(directory: Path) -> Path:
     flags = ["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-pthread"]
     subprocess.run(["gcc", *flags, "-o", target, LIBRARY_SOURCE], check=True)
     return directory
+
+
+def copier(path: Path) -> Path:
+    """The program of an image with the library: static, since there is nothing else in it."""
+    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-static", "-o", path, COPY_SOURCE], check=True)
+    return path

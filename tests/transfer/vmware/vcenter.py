@@ -1,4 +1,4 @@
-"""A vCenter on loopback with one machine that is migrated: one disk, two snapshots, and what changed between them."""
+"""A vCenter on this machine with one machine that is migrated: a disk, two snapshots, and what changed between."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ class VCenter:
 
 
 @contextmanager
-def vcenter(size_bytes: int, changed: Sequence[tuple[int, int]], *, datacenters: int = 2) -> Iterator[VCenter]:
-    """It answers the question what has changed for a third of the disk at a time."""
+def vcenter(
+    size_bytes: int, changed: Sequence[tuple[int, int]], *, datacenters: int = 2, host: str = "127.0.0.1"
+) -> Iterator[VCenter]:
+    """It answers the question what has changed for a third of the disk at a time. `host`: where it listens."""
     settings = {"user": USER, "password": PASSWORD, "size": size_bytes, "step": size_bytes // 3}
-    settings |= {"changed": json.dumps(changed), "datacenters": datacenters}
+    settings |= {"changed": json.dumps(changed), "datacenters": datacenters, "host": host}
     arguments = [f"-{name}={value}" for name, value in settings.items()]
     with subprocess.Popen(
         [binaries.peer("vcsim"), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

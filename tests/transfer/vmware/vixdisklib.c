@@ -1,6 +1,8 @@
 /* The VMware library of the tests: what nbdkit's vddk plugin calls of it, over files of this machine. VMware's own may
  * not be passed on, so this is the one stand-in; everything around it is real.
  *
+ * A setting comes from the environment or, in a pod, from the file of its name beside the library; the disks are there, too.
+ *
  * In the directory $STANDIN_DISKS, NAME.raw is the disk as snapshot NAME has it, current.raw as it is now. $STANDIN_LOGIN
  * is `server user password thumbprint machine file`, tab-separated, which a connection has to bring. $STANDIN_DELAY_US is
  * how long a read takes, and with $STANDIN_NO_MAP the library does not know what is allocated, like those before 6.7.
@@ -64,6 +66,18 @@ static void tell(Log *log, const char *format, ...) {
   va_end(arguments);
 }
 
+static void take_from_files(const char *dir) {
+  const char *names[] = {"STANDIN_DISKS", "STANDIN_LOGIN"};
+  for (int i = 0; i < 2; i++) {
+    char path[4096], text[4096] = "";
+    snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) continue;
+    if (read(fd, text, sizeof text - 1) > 0) setenv(names[i], text, 0);
+    close(fd);
+  }
+}
+
 static const char *setting(const char *name) {
   const char *found = getenv(name);
   return found ? found : "";
@@ -72,6 +86,7 @@ static const char *setting(const char *name) {
 Error VixDiskLib_InitEx(uint32_t major, uint32_t minor, Log *log, Log *warn, Log *panic, const char *dir, const char *config) {
   say = log;
   complain = warn;
+  take_from_files(dir);
   tell(say, "VMware VixDiskLib (8.0.2) Release build-22388865\n");
   if (!config) return OK;
   char setting[64] = "";

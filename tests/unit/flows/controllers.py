@@ -17,7 +17,7 @@ from tests.unit.flows.simulation import Move, Moves
 from tests.unit.world import World
 
 WRITTEN = "written"
-"""Label of a volume with the whole disk on it."""
+"""Label of a volume with a disk on it: `whole`, or as it was at a checkpoint."""
 THEIRS = {"apiGroup": "example.com", "kind": "Backup", "name": "monday"}
 """What `populator` fills claims from."""
 WRONG = "md5:wrong"
@@ -147,7 +147,11 @@ def _finish(world: World, pod: Object, claim: Object) -> None:
         said = report("Unable to process data: checksum validation failed", error="fatal")
     elif volume := world.get("PersistentVolume", claim["spec"]["volumeName"]):
         assert volume["spec"]["claimRef"]["uid"] == claim["metadata"]["uid"], "written to after it was handed over"
-        edit(world, volume, metadata={"labels": {WRITTEN: "whole"}})()
+        source = _job(pod).source
+        there = volume["metadata"].get("labels", {}).get(WRITTEN, "")
+        disk = source.current_checkpoint or "whole"
+        assert there in (source.previous_checkpoint, disk), f"{disk!r} is written over {there!r}"
+        edit(world, volume, metadata={"labels": {WRITTEN: disk}})()
     edit(world, pod, status={"phase": "Succeeded", "containerStatuses": [terminated(message=said)]})()
 
 

@@ -127,6 +127,13 @@ def claim_spec(size: str = "1Gi", **spec: Any) -> Any:
     return {"accessModes": ["ReadWriteOnce"], "storageClassName": "csi", **requests, **spec}
 
 
+def listing(*checkpoints: str, final: bool = False) -> Any:
+    """The fields of a spec that list the stages of a warm import, each from the checkpoint before."""
+    pairs = zip(("", *checkpoints), checkpoints, strict=False)
+    listed = [{"previous": previous, "current": current} for previous, current in pairs]
+    return {"checkpoints": listed, **({"finalCheckpoint": True} if final else {})}
+
+
 def condition(kind: str, status: str, reason: str = "", message: str = "", at: str = MADE_AT) -> Any:
     words = {key: value for key, value in (("reason", reason), ("message", message)) if value}
     return {"type": kind, "status": status, **words, "lastHeartbeatTime": at, "lastTransitionTime": at}
@@ -195,7 +202,8 @@ def pod(phase: str = "Pending", container: Any = None, name: str = PRIME, owner:
     shown = {"phase": phase, **({"containerStatuses": [container]} if container else {})}
     spec = {"containers": [{"name": "importer", "image": "importer:1"}]}
     made = obj("Pod", f"importer-{name}", POD_UID, spec=spec, status=shown)
-    made = having(made, metadata={"labels": {names.APP: names.APP_NAME}})
+    labels = {names.APP: names.APP_NAME, names.COMPONENT: names.COMPONENT_IMPORTER}
+    made = having(made, metadata={"labels": labels})
     return having(owned_by(made, "PersistentVolumeClaim", name, owner), **rest)
 
 

@@ -50,6 +50,7 @@ from tests.unit.flows.given import (
     having,
     import_source,
     legacy,
+    listing,
     noted,
     pod,
     prime,
@@ -86,15 +87,22 @@ NOTES = {
     names.SELECTED_NODE: ("node-1",),
     names.IMMEDIATE_BIND: ("", "false"),
     names.USE_POPULATOR: ("true", "false", ""),
-    names.SOURCE: ("http", "none", "s3", "registry", "vddk", "odd", ""),
+    names.VDDK_INIT_IMAGE_URL: ("vddk:8",),
+    names.VDDK_EXTRA_ARGS: ("more", ""),
+    names.SOURCE: ("vddk", "vddk", "http", "none", "s3", "registry", "vddk", "odd", ""),
     names.ENDPOINT: ("http://x", "docker://[x", ""),
     names.REGISTRY_IMPORT_METHOD: ("pod", "node", ""),
     names.REGISTRY_IMAGE_STREAM: BOOLEAN,
     names.SECRET_NAME: ("login", ""),
     names.CERT_CONFIG_MAP: ("ca", ""),
     names.CONTENT_TYPE: ("kubevirt", "archive", ""),
-    names.CHECKPOINT_CURRENT: ("one",),
+    names.CHECKPOINT_PREVIOUS: ("", "zero"),
+    names.CHECKPOINT_CURRENT: ("one", "two", ""),
+    names.CHECKPOINT_FINAL: BOOLEAN,
     names.CHECKPOINT_DONE: ("true",),
+    names.CHECKPOINT_POD_ID: (POD_UID,),
+    f"{names.CHECKPOINT_COPIED}.one": (POD_UID, "uid-other"),
+    f"{names.CHECKPOINT_COPIED}.two": (POD_UID, "uid-other"),
     names.PREALLOCATION_REQUESTED: BOOLEAN,
     f"{names.EXTRA_HEADERS}.x": ("not numbered",),
     names.CREATED_FOR_DATA_VOLUME: (VOLUME_UID, "uid-other", ""),
@@ -159,12 +167,17 @@ STORAGES = (
 )
 EVENTS = ((), (event("Provisioning", "on it"),), (event("Failed", "no", CLAIM_UID, "Warning"), event("A", "b")))
 OWNERS = ((PRIME, PRIME_UID), (PRIME, PRIME_UID), (NAME, CLAIM_UID), (PRIME, "uid-other"))
+LISTS: Any = ({}, listing("one"), listing("one", "two"), listing("one", "one", "two", final=True))
+STAGE_NAMES = ("", "", "-checkpoint-one", "-checkpoint-two")
+MEANT_FOR: Any = ({}, {"targetClaim": NAME}, {"targetClaim": NAME}, {"targetClaim": "other"})
 REFUSABLE = (
     ("PersistentVolumeClaim", NS, NAME),
     ("PersistentVolumeClaim", NS, PRIME),
     ("VolumeImportSource", NS, SOURCE_NAME),
     ("Pod", NS, f"importer-{PRIME}"),
     ("Pod", NS, f"importer-{NAME}"),
+    ("Pod", NS, f"importer-{PRIME}-checkpoint-one"),
+    ("Pod", NS, f"importer-{NAME}-checkpoint-two"),
 )
 
 
@@ -187,7 +200,8 @@ class Chance:
         return having(thing, metadata={"ownerReferences": None}) if self.one_in(8) else thing
 
     def data_volume(self) -> Any:
-        made = data_volume(self.pick(SOURCES), self.pick(PHASES), self.some(STATUS), **self.pick(SPECS))
+        spec = {**self.pick(SPECS), **self.pick(LISTS)}
+        made = data_volume(self.pick(SOURCES), self.pick(PHASES), self.some(STATUS), **spec)
         return self.spoilt(noted(made, self.some(NOTES)), "foregroundDeletion")
 
     def claim(self) -> Any:
@@ -198,6 +212,7 @@ class Chance:
 
     def pod(self) -> Any:
         made = pod(self.pick(POD_PHASES), self.pick(CONTAINERS), *self.pick(OWNERS))
+        made = having(made, metadata={"name": made["metadata"]["name"] + self.pick(STAGE_NAMES)})
         status = self.pick(({}, {}, UNSCHEDULABLE, {"reason": "Evicted"}))
         return self.spoilt(having(made, status=status), "grace-period")
 
@@ -206,7 +221,8 @@ class Chance:
         return having(made, status={"phase": self.pick(("Bound", "Available", "Released"))})
 
     def import_source(self) -> Any:
-        return import_source(self.pick(({"http": {"url": "http://x"}}, {"blank": {}}, {}, None)))
+        source: Any = self.pick(({"http": {"url": "http://x"}}, {"blank": {}}, {}, None))
+        return import_source(source, **self.pick(LISTS), **self.pick(MEANT_FOR))
 
     def gates(self) -> Any:
         return self.pick((HONOURS_WAIT, NO_GATES, ADOPTS))
@@ -248,7 +264,7 @@ def _place(action: Create) -> tuple[str, str, str]:
 @EXAMPLES
 @given(world=worlds)
 def test_decides_and_rests(flow: Any, key: tuple[str, str], world: World) -> None:
-    """At most: make what is missing, tell what came of it, and that is all."""
+    """At most: note the stage, read its settings, make what is missing, tell what came of it, and that is all."""
     settle(world, lambda world: look(flow, world, key), rounds=5)
 
 

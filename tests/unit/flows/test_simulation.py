@@ -47,6 +47,7 @@ from tests.unit.flows.given import (
     config,
     data_volume,
     having,
+    listing,
     noted,
     reserved_volume,
 )
@@ -64,8 +65,8 @@ SETTINGS = settings(
     phases=[Phase.generate],
 )
 QUOTA = Refusal(None, "Forbidden", "exceeded quota: q", NOW)  # type: ignore[arg-type]
-LONGEST = 400
-"""Moves after which it should long be over: an undisturbed import takes about 40."""
+LONGEST = 1000
+"""Moves after which it should long be over: an undisturbed import takes 50 to 100, of three stages 100 to 500."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,17 @@ class Case:
     """The DataVolume, where it is not one that imports from `source`."""
     before: tuple[Any, ...] = ()
     """What was there before the DataVolume: a claim or a volume with the disk on it."""
+    stages: int = 0
+    """Checkpoints of a warm import; the user lists the first one, and the others one by one."""
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return listing(*CHECKPOINTS[:1], final=self.stages == 1) if self.stages else {}
+
+    @property
+    def disk(self) -> str:
+        """What is on a volume that is done."""
+        return CHECKPOINTS[self.stages - 1] if self.stages else "whole"
 
 
 EXTERNAL = data_volume(None, pvc=claim_spec(dataSourceRef=THEIRS))
@@ -94,6 +106,7 @@ def whole(volume: Any) -> Any:
     return having(volume, metadata={"labels": {WRITTEN: "whole"}})
 
 
+CHECKPOINTS = ("one", "two", "three")
 MISTAKEN = {"http": {"url": URL, "checksum": WRONG}}
 CASES = {
     "populator": Case(CSI, HONOURS_WAIT),
@@ -115,6 +128,13 @@ CASES = {
     "restored": Case(LOCAL, HONOURS_WAIT, before=(by_hand("Bound", RESTORED), whole(volume_of(PV, NAME, CLAIM_UID)))),
     "beforehand": Case(CSI, HONOURS_WAIT, STATIC, before=(whole(reserved_volume()),)),
     "beforehand, legacy": Case(LOCAL, HONOURS_WAIT, STATIC, before=(whole(reserved_volume()),)),
+    "populator, stages": Case(CSI, HONOURS_WAIT, stages=3),
+    "populator, stages, two leaders": Case(CSI, HONOURS_WAIT, stages=3, leaders=2),
+    "populator, stages, first consumer": Case(CSI_WAITS, HONOURS_WAIT, stages=2, consumed=True),
+    "legacy, stages": Case(LOCAL, HONOURS_WAIT, stages=3),
+    "legacy, stages, two leaders": Case(LOCAL, HONOURS_WAIT, stages=3, leaders=2),
+    "legacy, stages, at once": Case(LOCAL_WAITS, HONOURS_WAIT, {names.IMMEDIATE_BIND: ""}, stages=2),
+    "legacy, one stage": Case(LOCAL, HONOURS_WAIT, stages=1),
 }
 
 
@@ -122,7 +142,7 @@ class Play:
     """One run of one case."""
 
     def __init__(self, case: Case) -> None:
-        volume = noted(case.volume or data_volume(case.source or HTTP), case.annotations or {})
+        volume = noted(case.volume or data_volume(case.source or HTTP, **case.spec), case.annotations or {})
         self.case = case
         self.world = World(*case.storage, case.gates, *case.before, volume)
         self.server = ApiServer(self.world)
@@ -138,11 +158,14 @@ class Play:
         claim = self.world.get(CLAIM, NAME, NS)
         if self.case.consumed and claim and names.SELECTED_NODE not in claim["metadata"]["annotations"]:
             yield select_node(self.world, claim)
+        if self._phase() == "Paused":
+            yield from self.another_stage()
 
     def faults(self) -> Moves:
         """What users, nodes and networks do. Nothing here is for good."""
         world = self.world
         yield "time passes", self.time_passes
+        yield from self.another_stage()
         for error, carried_out in itertools.product((Died(), Unreachable("connection reset")), (False, True)):
             yield f"{error!r}, carried out: {carried_out}", partial(self.server.disturb, error, carried_out)
         for kind in (CLAIM, "Pod", "VolumeImportSource"):
@@ -162,13 +185,23 @@ class Play:
         if world.refusals:
             yield "quotas are lifted", world.refusals.clear
 
+    def another_stage(self) -> Moves:
+        """The user does not always wait for the one before."""
+        volume = self.world.get("DataVolume", NAME, NS)
+        count = len(volume["spec"].get("checkpoints", ())) if volume else 0
+        if volume and 0 < count < self.case.stages:
+            longer = listing(*CHECKPOINTS[: count + 1], final=count + 1 == self.case.stages)
+            yield "list another stage", edit(self.world, volume, spec=longer)
+
     def hidden(self) -> list[tuple[str, str]]:
         """What the claim that is there may need: kinds and names."""
         claim = self.world.get(CLAIM, NAME, NS)
         if claim is None:
             return []
         prime = f"prime-{claim['metadata']['uid']}"
-        return [(CLAIM, prime), ("Pod", f"importer-{prime}"), ("Pod", f"importer-{NAME}")]
+        pods = [f"importer-{name}" for name in (prime, NAME)]
+        of_stages = [f"{pod}-checkpoint-{each}" for pod in pods for each in CHECKPOINTS[: self.case.stages]]
+        return [(CLAIM, prime), *(("Pod", name) for name in (*pods, *of_stages))]
 
     def choose(self, chance: Random) -> None:
         for _ in range(chance.randrange(140)):
@@ -197,7 +230,7 @@ class Play:
         if claim and all(each and each["metadata"]["uid"] == claim["metadata"]["uid"] for each in seen):
             volume = self.world.get("PersistentVolume", claim["spec"]["volumeName"])
             assert volume is not None
-            assert WRITTEN in volume["metadata"].get("labels", ())
+            assert volume["metadata"].get("labels", {}).get(WRITTEN) == self.case.disk
 
     def calm_down(self) -> None:
         """No more faults, and everybody goes on until nobody has anything to do, however long they wait."""
@@ -266,7 +299,7 @@ def check_disk(play: Play) -> None:
     assert worked or play.case.before or play.case.volume
     assert claim["status"]["phase"] == "Bound"
     assert volume["spec"]["claimRef"]["uid"] == claim["metadata"]["uid"]
-    assert WRITTEN in volume["metadata"]["labels"]
+    assert volume["metadata"]["labels"][WRITTEN] == play.case.disk
     assert (play.names("Pod"), play.names("VolumeImportSource")) == ([], [])
     assert (play.names(CLAIM), play.names("PersistentVolume")) == ([NAME], [volume["metadata"]["name"]])
 

@@ -73,6 +73,10 @@ ALL_CLASSES = ["storageprofile /fast", "storageprofile /manual"]
     ("changed", "wanted"),
     [
         (DATA_VOLUME, ["datavolume ns/vm"]),
+        (
+            obj("DataVolume", "vm", meta={"uid": "dv"}, spec={"checkpoints": [{"previous": "", "current": "one"}]}),
+            ["datavolume ns/vm", "importer ns/vm"],
+        ),
         (TARGET, ["datavolume ns/vm", "populate ns/vm"]),
         (PRIME, ["datavolume ns/vm", "importer ns/prime-t", "populate ns/vm"]),
         (BARE, ["importer ns/bare"]),
@@ -96,7 +100,7 @@ ALL_CLASSES = ["storageprofile /fast", "storageprofile /manual"]
         (about("gone"), []),
         (
             obj("VolumeImportSource", "src", meta=owned("DataVolume", "vm", "dv")),
-            ["datavolume ns/vm", "populate ns/vm"],
+            ["datavolume ns/vm", "importer ns/prime-t", "populate ns/vm"],
         ),
         (obj("VolumeImportSource", "unused"), []),
         (obj("ConfigMap", "proxy-ca", "cdi"), ["config /config", "importer ns/bare", "importer ns/prime-t"]),

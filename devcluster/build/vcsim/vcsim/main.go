@@ -83,6 +83,7 @@ func main() {
 	step := flag.Int64("step", 0, "how much of the disk one answer covers, in bytes")
 	changed := flag.String("changed", "[]", "[[start, length], ...]")
 	centers := flag.Int("datacenters", 2, "")
+	host := flag.String("host", "127.0.0.1", "where it listens")
 	flag.Parse()
 
 	var pairs [][2]int64
@@ -93,7 +94,7 @@ func main() {
 	defer model.Remove()
 	must(model.Create())
 	model.Service.TLS = &tls.Config{}
-	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(*user, *password)}
+	model.Service.Listen = &url.URL{Host: *host + ":0", User: url.UserPassword(*user, *password)}
 	server := model.Service.NewServer()
 	defer server.Close()
 

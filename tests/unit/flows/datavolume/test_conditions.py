@@ -77,6 +77,7 @@ def words(shown):
             ("False", "ErrExceededQuota", "target PVC disk Pending and exceeded quota: q"),
         ),
         ([legacy()], ("False", "Pending", "PVC disk Pending")),
+        ([legacy("Bound", not_bound("AwaitingVDDK", "waiting for it"))], ("False", "AwaitingVDDK", "waiting for it")),
         (
             [legacy(), event("ProvisioningFailed", "no space", CLAIM_UID, "Warning")],
             ("False", "Pending", "target PVC disk Pending and no space"),

@@ -27,12 +27,17 @@ PLACED = {names.SELECTED_NODE: "node-1"}
 AT_ONCE = {names.IMMEDIATE_BIND: "false"}
 WORKER = {names.IMPORT_POD_NAME: "importer-x"}
 FATAL = {names.FATAL_ERROR: "true"}
+LAST_STAGE = {names.CHECKPOINT_DONE: "true"}
 POPULATOR = [*CSI, HONOURS_WAIT, import_source()]
 WAITING = [*CSI_WAITS, HONOURS_WAIT, import_source()]
 
 
 def at(phase):
     return {**WORKER, names.POD_PHASE: phase}
+
+
+def in_stage(phase):
+    return {**at(phase), names.CHECKPOINT_CURRENT: "one"}
 
 
 def after(objects, before="", source=None):
@@ -53,6 +58,7 @@ SCHEDULED = ("Normal", "ImportScheduled", "Import into disk scheduled")
 IN_PROGRESS = ("Normal", "ImportInProgress", "Import into disk in progress")
 FAILED = ("Warning", "ImportFailed", "Failed to import into PVC disk")
 SUCCEEDED = ("Normal", "ImportSucceeded", "Successfully imported into PVC disk")
+PAUSED = ("Normal", "ImportPaused", "Multistage import into PVC disk is paused")
 LOST = ("Warning", "ErrClaimLost", "PVC disk lost")
 
 
@@ -80,6 +86,14 @@ LOST = ("Warning", "ErrClaimLost", "PVC disk lost")
         (target("Bound", at("Succeeded")), prime("Lost", WORKER), "ImportInProgress", "Succeeded", SUCCEEDED),
         (target("Bound", at("Succeeded")), None, "ImportInProgress", "Succeeded", SUCCEEDED),
         (target("Bound", at("Succeeded")), None, "Succeeded", "Succeeded", None),
+        # a stage is copied, and no other is listed
+        (target(annotations=in_stage("Succeeded")), prime("Bound", WORKER), "ImportInProgress", "Paused", PAUSED),
+        (target(annotations=in_stage("Succeeded")), prime("Bound", WORKER), "Paused", "Paused", None),
+        (target(annotations=in_stage("Unknown")), prime("Bound"), "Paused", "Paused", None),
+        (target(annotations=in_stage("Unknown")), prime("Bound"), "ImportInProgress", "ImportInProgress", None),
+        (target(annotations=in_stage("Pending")), prime("Bound", WORKER), "Paused", "ImportScheduled", SCHEDULED),
+        (target("Bound", {**at("Succeeded"), **LAST_STAGE}), None, "ImportInProgress", "Succeeded", SUCCEEDED),
+        (target("Bound", {**at("Succeeded"), **LAST_STAGE}), None, "Paused", "Succeeded", SUCCEEDED),
         # a volume made by hand was bound: nobody fills it
         (target("Bound"), None, "Pending", "PVCBound", None),
         (target("Lost", at("Succeeded")), None, "Succeeded", "Failed", LOST),
@@ -118,6 +132,10 @@ def test_populator(claim, hidden, before, phase, event):
         (legacy("Bound", {**at("Failed"), **FATAL}), "ImportInProgress", "Failed", FAILED),
         (legacy("Bound", at("Succeeded")), "ImportInProgress", "Succeeded", SUCCEEDED),
         (legacy("Bound", at("Succeeded")), "", "Succeeded", SUCCEEDED),
+        (legacy("Bound", in_stage("Succeeded")), "ImportInProgress", "Paused", PAUSED),
+        (legacy("Bound", {**in_stage("Unknown"), names.IMPORT_POD_NAME: None}), "Paused", "Paused", None),
+        (legacy("Bound", in_stage("Running")), "Paused", "ImportInProgress", IN_PROGRESS),
+        (legacy("Bound", {**at("Succeeded"), **LAST_STAGE}), "ImportInProgress", "Succeeded", SUCCEEDED),
         (legacy("Pending", WORKER), "Pending", "Pending", None),
         (legacy("Lost", at("Running")), "ImportInProgress", "Failed", LOST),
         (legacy("Odd"), "Pending", "Unknown", None),

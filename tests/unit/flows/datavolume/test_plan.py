@@ -3,7 +3,7 @@
 import pytest
 
 from cdi_operator.api import annotations as names
-from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, PatchStatus
+from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, PatchSpec, PatchStatus
 from cdi_operator.flows.datavolume import observe, plan
 from cdi_operator.flows.view import Refusal
 from tests.unit.flows.given import (
@@ -22,6 +22,7 @@ from tests.unit.flows.given import (
     having,
     import_source,
     legacy,
+    listing,
     noted,
     prime,
     profile,
@@ -92,6 +93,53 @@ def test_one_that_goes_is_left_to_the_garbage_collector(found):
 def test_the_population_source_is_there_until_the_claim_is_filled(claim, source, wanted):
     actions = look(*CSI, data_volume(), claim, *([import_source()] if source else []))
     assert [kind for kind in kinds(actions) if kind in (Create, Delete)] == wanted
+
+
+@pytest.mark.parametrize(
+    ("asked", "known", "wanted"),
+    [
+        # list of the DataVolume             of its source          what is written there
+        (listing("one"), listing("one"), []),
+        (listing("one", "two"), listing("one"), [listing("one", "two")]),
+        (listing("one", final=True), listing("one"), [{"finalCheckpoint": True}]),
+        (listing("one"), listing("one", final=True), [{"finalCheckpoint": None}]),
+        ({**listing("one"), "finalCheckpoint": False}, listing("one"), []),
+        ({}, listing("one"), [{"checkpoints": None}]),
+        ({}, {}, []),
+    ],
+)
+def test_the_population_source_has_the_same_stages(asked, known, wanted):
+    actions = look(*CSI, data_volume(**asked), target(), import_source(**known))
+    assert [action.spec for action in actions if isinstance(action, PatchSpec)] == [
+        {key: value for key, value in spec.items() if value != known.get(key)} for spec in wanted
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        (listing("one", final=True), {**listing("one", final=True), "targetClaim": NAME}),
+        ({}, dict.fromkeys(("checkpoints", "finalCheckpoint", "targetClaim"))),
+    ],
+)
+def test_a_source_with_stages_is_for_one_claim(asked, wanted):
+    _, source, _ = (action for action in look(*CSI, data_volume(**asked)))
+    assert {key: source.object["spec"].get(key) for key in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("on_claim", "on_volume", "wanted"),
+    [
+        ({names.VDDK_VERSION: "8", names.VDDK_HOST: "esx"}, {}, {names.VDDK_VERSION: "8", names.VDDK_HOST: "esx"}),
+        ({names.VDDK_VERSION: "8"}, {names.VDDK_VERSION: "7"}, {names.VDDK_VERSION: "8"}),
+        ({names.VDDK_VERSION: "8"}, {names.VDDK_VERSION: "8"}, None),
+        ({}, {names.VDDK_VERSION: "8"}, None),
+    ],
+)
+def test_what_the_library_of_vmware_says_is_on_the_data_volume(on_claim, on_volume, wanted):
+    actions = look(*CSI, noted(data_volume(), on_volume), target(annotations=on_claim), import_source())
+    notes = [action.annotations for action in actions if isinstance(action, PatchMeta)]
+    assert notes == ([wanted] if wanted else [])
 
 
 # Whose claim it is --------------------------------------------------------------------------------------------------

@@ -271,7 +271,6 @@ def test_a_pod_that_may_not_be_made(refusal, reason):
 @pytest.mark.parametrize(
     ("annotations", "text"),
     [
-        ({names.SOURCE: "vddk"}, "source 'vddk' is not supported by this release"),
         (
             {names.SOURCE: "registry", names.ENDPOINT: "fedora:40", names.REGISTRY_IMAGE_STREAM: "true"},
             "the ImageStream 'fedora:40' is for OpenShift to resolve: name the image by its url",

@@ -27,6 +27,12 @@ def crashed(code=1, message="", reason=""):
     return pod("Running", waiting("CrashLoopBackOff", "back-off 10s", 2, ended(code, message, reason)))
 
 
+def behind(container):
+    """Its first container waits for that one."""
+    before = {"name": "vddk-side-car", "image": "vddk:8", **container}
+    return having(pod("Pending", waiting("PodInitializing")), status={"initContainerStatuses": [before]})
+
+
 def exited(message):
     return pod("Succeeded", terminated(message=message))
 
@@ -48,6 +54,14 @@ def exited(message):
         (pulling("ImagePullBackOff", 'Back-off pulling image "r.example.com/disk:1"'), *NO_DISK),
         (pulling("ErrImagePull", ""), *NO_DISK),
         (pulling("ErrImagePull", 'Back-off pulling image "importer:1"'), "Pending", "ImagePullFailed", NO_PULL),
+        # on its way, behind another container
+        (behind(running()), "Pending", "PodInitializing", ""),
+        (behind(waiting("PodInitializing")), "Pending", "PodInitializing", ""),
+        (behind(terminated(0)), "Pending", "PodInitializing", ""),
+        (behind(waiting("ImagePullBackOff")), "Pending", "ImagePullFailed", "failed to pull image: vddk:8"),
+        (behind(terminated(1, "no library")), "Pending", "Error", "no library"),
+        (behind(waiting("CrashLoopBackOff", "", 2, ended(1, "full"))), "Pending", "Error", "full"),
+        (behind(terminated(3)), "Pending", "Error", "the vddk-side-car ended with exit code 3"),
         # at work
         (pod("Running", running()), "Running", "Pod is running", ""),
         (pod("Running", running(1, before=ended(1, REFUSED))), "Running", "Pod is running", ""),

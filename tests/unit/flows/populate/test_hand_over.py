@@ -72,6 +72,8 @@ def kinds(actions):
         names.RUNNING_MESSAGE,
         names.RUNNING_REASON,
         names.FATAL_ERROR,
+        names.VDDK_VERSION,
+        names.VDDK_HOST,
     ],
 )
 def test_copied(key):

@@ -23,6 +23,7 @@ from tests.unit.flows.given import (
     driver,
     having,
     import_source,
+    listing,
     noted,
     prime,
     storage_class,
@@ -175,6 +176,8 @@ def test_its_spec_is_the_targets(spec):
         names.MULTUS_DEFAULT_NETWORK,
         names.ISTIO_INJECT,
         names.LINKERD_INJECT,
+        names.VDDK_INIT_IMAGE_URL,
+        names.VDDK_EXTRA_ARGS,
     ],
 )
 def test_what_the_worker_needs_is_passed_on(annotation):
@@ -217,6 +220,36 @@ def test_preallocation(asked, installation, wanted):
 def test_content_type(asked, wanted):
     hidden = made(*CSI, import_source(**asked), target())
     assert hidden["metadata"]["annotations"][names.CONTENT_TYPE] == wanted
+
+
+ONE_SAYS = "Unable to do multi-stage import without specifying a target claim"
+OTHER_SAYS = "the VolumeImportSource is meant for the claim other"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({**listing("one"), "targetClaim": NAME}, ""),
+        ({"targetClaim": NAME}, ""),
+        ({}, ""),
+        (listing("one"), ONE_SAYS),
+        ({**listing("one"), "targetClaim": "other"}, OTHER_SAYS),
+        ({"targetClaim": "other"}, OTHER_SAYS),
+    ],
+)
+def test_a_list_of_stages_is_for_one_claim(spec, message):
+    actions = look(*CSI, import_source(**spec), target())
+    assert (Create in kinds(actions)) == (not message)
+    assert [event.message for event in actions if isinstance(event, Emit) and event.type == "Warning"] == (
+        [message] if message else []
+    )
+
+
+def test_it_begins_with_the_first_stage():
+    spec = {**listing("one", "two", final=True), "targetClaim": NAME}
+    notes = made(*CSI, import_source(**spec), target())["metadata"]["annotations"]
+    stage = (names.CHECKPOINT_PREVIOUS, names.CHECKPOINT_CURRENT, names.CHECKPOINT_FINAL)
+    assert [notes[key] for key in stage] == ["", "one", "false"]
 
 
 def test_a_stranger_of_that_name_is_not_taken_for_it():

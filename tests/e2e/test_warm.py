@@ -1,0 +1,186 @@
+"""Disks of machines in VMware and oVirt: as they are, and in stages while the machine runs on (spec 2.7)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devcluster.kubectl import Kubectl, Object
+from devcluster.layout import NODE_IP
+from tests.e2e import disks, manifests
+from tests.e2e.disks import Expected
+from tests.e2e.installation import Installation
+from tests.e2e.vmware import DISK_BYTES, VMware, vmware
+from tests.e2e.watch import Watch, phase, phases
+from tests.images import MIB, qemu_img, qemu_io
+from tests.transfer.engine import PASSWORD, USER, Disk
+from tests.transfer.imageio import imageio
+from tests.transfer.ovirt import Ovirt, ovirt_over
+
+STORAGE = "cdi.kubevirt.io/storage"
+AWAITING = "waiting for v2v-vmware configmap or cdi.kubevirt.io/storage.pod.vddk.initimageurl annotation for VDDK image"
+PLACES = [("csi", "Filesystem"), ("csi", "Block"), ("local", "Filesystem"), ("local", "Block")]
+"""Storage class and volume mode: both flows."""
+STAGES_OF_OVIRT = ("first", "second")
+OVIRT_BYTES = 12 * MIB
+
+
+@pytest.fixture(scope="module")
+def here(installation: Installation) -> None:
+    if not installation.embedded:
+        pytest.skip("vCenter and oVirt run beside the cluster, on this machine")
+
+
+@pytest.fixture(scope="module")
+def vcenter(here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VMware]:
+    with vmware(tmp_path_factory.mktemp("vmware")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ovirt(here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ovirt]:
+    homes = tmp_path_factory.mktemp("imageio"), tmp_path_factory.mktemp("ovirt")
+    with imageio(homes[0], NODE_IP) as daemon, ovirt_over(daemon, homes[1]) as running:
+        yield running
+
+
+@pytest.mark.parametrize(("storage_class", "mode"), PLACES)
+def test_a_disk_of_vmware(
+    storage_class: str, mode: str, installation: Installation, namespace: Kubectl, vcenter: VMware
+) -> None:
+    namespace.create(vcenter.secret(), volume(vcenter.source(initImageURL=vcenter.image), storage_class, mode))
+    with Watch(namespace, "datavolumes") as watch:
+        watch.until(lambda now: phase(now, "disk") == "Succeeded", "it is imported", 90)
+    assert content(installation, namespace, mode, DISK_BYTES) == vcenter.sha256()
+    for kind in ("datavolume", "pvc"):
+        notes = namespace.get(kind, "disk")["metadata"]["annotations"]
+        told = [notes.get(f"{STORAGE}.pod.vddk.{name}") for name in ("version", "host")]
+        assert told == ["8.0.2", "esx7.example"], kind
+
+
+@pytest.mark.parametrize(("storage_class", "mode"), PLACES)
+def test_a_running_machine_of_vmware(
+    storage_class: str, mode: str, installation: Installation, namespace: Kubectl, vcenter: VMware
+) -> None:
+    first, second = vcenter.vcenter.snapshots
+    stages = [stage("", first), stage(first, second)]
+    source = vcenter.source(initImageURL=vcenter.image)
+    namespace.create(vcenter.secret())
+    migrate(namespace, source, storage_class, mode, stages)
+    assert content(installation, namespace, mode, DISK_BYTES) == vcenter.sha256(second)
+
+
+@pytest.mark.parametrize("storage_class", ["csi", "local"])
+def test_the_image_with_the_library_comes_late(
+    storage_class: str, installation: Installation, namespace: Kubectl, vcenter: VMware
+) -> None:
+    namespace.create(vcenter.secret(), volume(vcenter.source(), storage_class, "Filesystem"))
+    with Watch(namespace, "datavolumes") as watch:
+        waits = ("False", "AwaitingVDDK", AWAITING)
+        watch.until(lambda now: condition(now, "Running") == waits, "it says what it waits for")
+        bound = condition(watch.now, "Bound")
+        assert bound == waits if storage_class == "local" else bound[:2] == ("False", "Pending")
+        assert phase(watch.now, "disk") == "ImportScheduled"
+        assert namespace.items("pods") == []
+        try:
+            installation.own.create(manifests.config_map("v2v-vmware", **{"vddk-init-image": vcenter.image}))
+            watch.until(lambda now: phase(now, "disk") == "Succeeded", "it is imported", 90)
+        finally:
+            installation.own("delete", "configmap", "v2v-vmware", "--ignore-not-found")
+    assert condition({"disk": namespace.get("datavolume", "disk")}, "Bound") == ("True", "Bound", "PVC disk Bound")
+    assert content(installation, namespace, "Filesystem", DISK_BYTES) == vcenter.sha256()
+
+
+@pytest.mark.parametrize(("storage_class", "mode"), [("csi", "Filesystem"), ("csi", "Block"), ("local", "Filesystem")])
+def test_a_disk_of_ovirt(
+    storage_class: str, mode: str, installation: Installation, namespace: Kubectl, ovirt: Ovirt
+) -> None:
+    disk = ovirt.disk(f"cold-{storage_class}-{mode}", os.urandom(3 * MIB), OVIRT_BYTES)
+    trust = {"insecureSkipVerify": True} if mode == "Block" else {"certConfigMap": "engine"}
+    namespace.create(*login(ovirt), volume(source_of(ovirt, disk.name, **trust), storage_class, mode))
+    with Watch(namespace, "datavolumes") as watch:
+        watch.until(lambda now: phase(now, "disk") == "Succeeded", "it is imported", 90)
+    assert content(installation, namespace, mode, OVIRT_BYTES) == sha256(disk)
+
+
+@pytest.mark.parametrize(("storage_class", "mode"), PLACES)
+def test_a_running_machine_of_ovirt(
+    storage_class: str, mode: str, installation: Installation, namespace: Kubectl, ovirt: Ovirt
+) -> None:
+    volumes = ovirt.volumes / f"warm-{storage_class}-{mode}".lower()
+    volumes.mkdir()
+    first, second = (volumes / f"{volumes.name}-{name}" for name in STAGES_OF_OVIRT)
+    first.write_bytes(os.urandom(4 * MIB) + bytes(OVIRT_BYTES - 4 * MIB))
+    qemu_img("create", "-q", "-f", "qcow2", "-F", "raw", "-b", first.name, second)
+    qemu_io(second, "write -P 7 64k 4k", "write -P 9 6M 700k", "write -z 1M 1M")
+    ovirt.engine.disks[volumes.name] = Disk(volumes, first.name, second.name)
+    namespace.create(*login(ovirt))
+    stages = [stage("", first.name), stage(first.name, second.name)]
+    migrate(namespace, source_of(ovirt, volumes.name, certConfigMap="engine"), storage_class, mode, stages)
+    whole = volumes / "whole"
+    qemu_img("convert", "-f", "qcow2", "-O", "raw", second, whole)
+    assert content(installation, namespace, mode, OVIRT_BYTES) == sha256(whole)
+
+
+def migrate(namespace: Kubectl, source: Object, storage_class: str, mode: str, stages: list[Object]) -> None:
+    """The first checkpoint; a pause; the second one, which is the last."""
+    namespace.create(volume(source, storage_class, mode, checkpoints=stages[:1], finalCheckpoint=False))
+    with Watch(namespace, "datavolumes") as watch, Watch(namespace, "pods") as pods:
+        watch.until(lambda now: phase(now, "disk") == "Paused", "the first checkpoint is copied", 90)
+        pods.until(lambda now: not now, "its pod is gone")
+        assert "Multistage import into PVC disk is paused" in namespace.events()
+        more = {"spec": {"checkpoints": stages, "finalCheckpoint": True}}
+        namespace("patch", "datavolume", "disk", "--type=merge", f"--patch={json.dumps(more)}")
+        watch.until(lambda now: phase(now, "disk") == "Succeeded", "the second checkpoint is copied", 90)
+        went = phases(watch.history("disk"))
+        names = {obj["metadata"]["name"].rpartition("-checkpoint-")[2] for obj in pods.seen}
+    assert names == {each["current"] for each in stages}
+    assert went.index("Paused") < len(went) - 1 - went[::-1].index("ImportScheduled"), went
+    notes = namespace.get("pvc", "disk")["metadata"]["annotations"]
+    of_stages = {key: value for key, value in notes.items() if ".checkpoint." in key}
+    assert of_stages == {f"{STORAGE}.checkpoint.done": "true"}
+    assert namespace.items("volumeimportsources") == []
+
+
+def stage(previous: str, current: str) -> Object:
+    return {"previous": previous, "current": current}
+
+
+def volume(source: Object, storage_class: str, mode: str, **more: Any) -> Object:
+    claim = manifests.claim_spec("40Mi", mode=mode, storage_class=storage_class, access_mode="ReadWriteOnce")
+    return manifests.data_volume("disk", source=source, storage=claim, **more)
+
+
+def source_of(ovirt: Ovirt, disk: str, **trust: Any) -> Object:
+    return {"imageio": {"url": ovirt.engine.url, "diskId": disk, "secretRef": "engine", **trust}}
+
+
+def login(ovirt: Ovirt) -> list[Object]:
+    keys = {"accessKeyId": USER, "secretKey": PASSWORD}
+    authority = (ovirt.engine.daemon.home / "tls.crt").read_text()
+    return [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "engine"}, "stringData": keys},
+        manifests.config_map("engine", **{"ca.pem": authority}),
+    ]
+
+
+def condition(now: Mapping[str, Object], kind: str) -> tuple[str, str, str]:
+    found = (now.get("disk", {}).get("status") or {}).get("conditions") or ()
+    each: Object = next((each for each in found if each["type"] == kind), {})
+    return each.get("status", ""), each.get("reason", ""), each.get("message", "")
+
+
+def content(installation: Installation, namespace: Kubectl, mode: str, size_bytes: int) -> str:
+    """sha256 of what is on the claim, as a pod reads it."""
+    read = disks.read(namespace, installation.python_image, [Expected("disk", mode, size_bytes)])
+    return read["disk"].sha256
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
