@@ -7,7 +7,9 @@ there already stays, what changed is built, loaded and rolled out.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import time
 
 from demo.stages import Stages, Told
 from devcluster import choose
@@ -22,9 +24,19 @@ NAMESPACE = "cdi"
 RELEASE = "cdi"
 CONTROLLER = "deployment/cdi-deployment"
 CONTROLLER_PODS = "--selector=cdi.kubevirt.io=cdi-deployment"
+APISERVER = "deployment/cdi-apiserver"
+APISERVER_PODS = "--selector=cdi.kubevirt.io=cdi-apiserver"
 INTERRUPTED = "status in (pending-install,pending-upgrade,pending-rollback)"
 """The record of a helm that was killed keeps the next one from beginning."""
 TIMEOUT = "180s"
+ASKED_WITHIN_S = 30.0
+PROBE = {
+    "apiVersion": "cdi.kubevirt.io/v1beta1",
+    "kind": "DataVolume",
+    "metadata": {"name": "probe", "namespace": "default"},
+    "spec": {"source": {"blank": {}}, "storage": {"resources": {"requests": {"storage": "1Gi"}}}},
+}
+"""Never made: the API server is only asked whether it would."""
 NAMESPACE_MANIFEST = f"""\
 apiVersion: v1
 kind: Namespace
@@ -60,12 +72,28 @@ def _helm(kubectl: Kubectl, told: Told, settings: list[str]) -> None:
     inside.delete("secrets", f"--selector=owner=helm,name={RELEASE},{INTERRUPTED}")
     told("helm upgrade --install")
     inside.helm("upgrade", "--install", RELEASE, CHART, *values)
-    told("waiting for both replicas")
-    try:
-        inside("rollout", "status", CONTROLLER, f"--timeout={TIMEOUT}")
-    except DevclusterError as error:
-        pods, logs = inside("get", "pods", CONTROLLER_PODS), inside("logs", "--tail=20", "--prefix", CONTROLLER_PODS)
-        raise DevclusterError(f"the controller does not get ready:\n{pods}\n{logs}") from error
+    told("waiting for all replicas")
+    for deployment, its_pods in ((CONTROLLER, CONTROLLER_PODS), (APISERVER, APISERVER_PODS)):
+        try:
+            inside("rollout", "status", deployment, f"--timeout={TIMEOUT}")
+        except DevclusterError as error:
+            pods, logs = inside("get", "pods", its_pods), inside("logs", "--tail=20", "--prefix", its_pods)
+            raise DevclusterError(f"{deployment} does not get ready:\n{pods}\n{logs}") from error
+    told("waiting until the API server asks")
+    wait_until_asked(kubectl)
+
+
+def wait_until_asked(kubectl: Kubectl) -> None:
+    """That the webhooks are ready, and under which certificate, the API server hears a moment later."""
+    deadline = time.monotonic() + ASKED_WITHIN_S
+    while True:
+        try:
+            kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(PROBE))
+            return
+        except DevclusterError as error:
+            if time.monotonic() > deadline:
+                raise DevclusterError(f"no DataVolume can be made: {error}") from error
+            time.sleep(0.2)
 
 
 def main() -> int:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Why: the last step of both images: our own code gets its byte code and its command, and is imported once as the image
+# Why: the last step of both images: our own code gets its byte code and its commands, and is imported once as the image
 # will do it, so that a package missing from the lock file fails the build.
 #
 #   entry.sh DIRECTORY COMMAND MODULE      /usr/bin/COMMAND calls main() of MODULE

@@ -132,6 +132,7 @@ OBJECT_TRANSFER_NAME: Final = f"{GROUP}/objectTransferName"
 LAST_APPLIED_CONFIGURATION: Final = "operator.cdi.kubevirt.io/lastAppliedConfiguration"
 CERT_CONFIG: Final = "operator.cdi.kubevirt.io/certConfig"
 INJECT_UPLOAD_PROXY_CERT: Final = "operator.cdi.kubevirt.io/injectUploadProxyCert"
+CERTIFICATE_ISSUER: Final = "auth.openshift.io/certificate-issuer"
 CERTIFICATE_NOT_AFTER: Final = "auth.openshift.io/certificate-not-after"
 CERTIFICATE_NOT_BEFORE: Final = "auth.openshift.io/certificate-not-before"
 

@@ -33,9 +33,31 @@ class UnusableCertificateError(Exception):
     """Text that is no certificate, or a key that is not the certificate's. The message is OpenSSL's."""
 
 
+class _Connection(ssl.SSLObject):
+    """Tells the client why the handshake failed, such as `protocol version not supported`.
+
+    asyncio drops a connection whose handshake fails, and with it the alert that OpenSSL has ready. Asked to wait for
+    more instead, it sends what is ready; the client hangs up, or the next try ends it.
+    """
+
+    _failure: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLSyscallError):
+            raise
+        except ssl.SSLError as error:
+            self._failure = error
+            raise ssl.SSLWantReadError from error
+
+
 def context() -> ssl.SSLContext:
     """Without a certificate yet; speaks as the profile Intermediate."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.sslobject_class = _Connection
     obey(made, {})
     return made
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from cdi_operator.cluster import certificates
 from cdi_operator.cluster.cache import Cache
 from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.errors import ApiError, Stale
@@ -26,6 +27,7 @@ from cdi_operator.flows.actions import (
     Delete,
     Emit,
     Ensure,
+    Issue,
     Look,
     Object,
     PatchMeta,
@@ -83,6 +85,8 @@ class Applier:
                     await self._patch(ref, {"metadata": _metadata(action)})
                 case Delete(ref):
                     await self._delete(ref)
+                case Issue():
+                    await self._issue(action)
                 case Emit():
                     self._events.emit(action)
                 case Look(ref):
@@ -134,6 +138,33 @@ class Applier:
 
     def _follows(self, obj: Object) -> bool:
         return self._followed.get(obj["kind"], Selection(obj["kind"])).covers(obj)
+
+    async def _issue(self, action: Issue) -> None:
+        """Keys are here for as long as they are made and used: none is logged, and none comes into the cache."""
+        secrets = self._followed["Secret"]
+        try:
+            signer = await self._signer(action)
+            self._cache.put(secrets.trimmed(await self._client.apply(certificates.issued(action, signer))))
+        except ApiError as error:
+            if error.status in (NOT_FOUND, CONFLICT):
+                raise Stale(error.message) from error
+            raise
+        except certificates.UnusableSignerError as error:
+            # Nobody can sign with it any more: away with it, and the flow will ask for another.
+            assert action.signer is not None
+            log.warning("a signer is of no use, deleting it", name=action.signer.name, error=str(error))
+            await self._delete(action.signer)
+            raise Stale(str(error)) from error
+        log.info("issued a certificate", **_name(action.secret), why=action.why, ends=action.ends.isoformat())
+
+    async def _signer(self, action: Issue) -> Object | None:
+        if action.signer is None:
+            return None
+        found = await self._client.get("Secret", action.signer.name, action.signer.namespace)
+        if found is None:
+            self._forget(action.signer)
+            raise Stale(f"the secret {action.signer.name} is gone")
+        return found
 
     async def _patch(self, ref: Ref, changes: Mapping[str, Any], *, subresource: str = "") -> None:
         try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from cdi_operator.api.annotations import APP, APP_NAME
+from cdi_operator.api.annotations import APP, APP_NAME, COMPONENT
 from cdi_operator.cluster.cache import Cache
 from cdi_operator.cluster.client import Client
 from cdi_operator.cluster.errors import ApiError, Unreachable
@@ -146,9 +146,12 @@ FOLLOWED: Mapping[str, Selection] = {
         Selection("ConfigMap", own=True),
         Selection("Pod", labels={APP: APP_NAME}),
         Selection("Event", fields="involvedObject.kind=PersistentVolumeClaim"),
+        Selection("MutatingWebhookConfiguration", labels={COMPONENT: ""}),
+        Selection("ValidatingWebhookConfiguration", labels={COMPONENT: ""}),
         Selection("VolumeSnapshotClass", optional=True),
-        # How the upload proxy is reached from outside, and with which certificate (not: which key).
+        # How the upload proxy is reached from outside.
         Selection("Ingress", own=True),
+        # Certificates, its and our own, without their keys.
         Selection("Secret", fields="type=kubernetes.io/tls", own=True, data=("tls.crt",)),
         # OpenShift's own.
         Selection("Route", own=True, optional=True),

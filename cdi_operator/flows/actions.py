@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 Object = Mapping[str, Any]
@@ -120,5 +121,25 @@ class Wait:
     seconds: float
 
 
-Action = Create | Ensure | PatchStatus | PatchMeta | PatchSpec | Delete | Emit | Look | Wait
+@dataclass(frozen=True)
+class Issue:
+    """Make a new key and a certificate for it, and keep both in a Secret: tls.crt and tls.key, in PEM.
+
+    A plan can say what a certificate is for, but not what its key is: that is random.
+    """
+
+    secret: Object
+    """Without its data. With a resourceVersion, only that version is replaced."""
+    common_name: str
+    begins: datetime
+    ends: datetime
+    why: str
+    """For the log."""
+    signer: Ref | None = None
+    """The Secret with the authority that signs; None: it is an authority itself, and signs for itself."""
+    dns_names: tuple[str, ...] = ()
+    """Of the server that shows it."""
+
+
+Action = Create | Ensure | PatchStatus | PatchMeta | PatchSpec | Delete | Emit | Look | Wait | Issue
 Plan = tuple[Action, ...]

@@ -126,10 +126,11 @@ def rendered(asked: Mapping[str, Any], content_type: str, offered: Offer) -> dic
     size = parse_size(asked)
     modes = chosen_modes(asked, content_type, size, offered)
     name = class_name(asked, offered)
+    resources = asked["resources"]
+    request = str(resources["requests"]["storage"])
     if modes.volume_mode == "Filesystem" and not restores_snapshot(asked):
-        size = required_bytes(size, offered.defaults.overhead(name))
-    resources = asked.get("resources") or {}
-    requests = {**(resources.get("requests") or {}), "storage": at_least(str(size), offered.profile.minimum_size)}
+        request = str(required_bytes(size, offered.defaults.overhead(name)))
+    requests = {**resources["requests"], "storage": at_least(request, offered.profile.minimum_size)}
     return {
         **asked,
         "accessModes": list(modes.access_modes),

@@ -29,7 +29,7 @@ from cdi_operator.wiring.flows import FLOWS, Flow
 from cdi_operator.wiring.log import set_verbosity
 from cdi_operator.wiring.queue import WorkQueue
 from cdi_operator.wiring.reconcile import Reconciler
-from cdi_operator.wiring.triggers import AT_START, TRIGGERS, woken_by
+from cdi_operator.wiring.triggers import TRIGGERS, at_start, woken_by
 from cdi_operator.wiring.watches import CONFIGURATION, Watches
 
 log = structlog.get_logger(__name__)
@@ -55,6 +55,7 @@ class Controller:
         self._queues = {flow.name: WorkQueue(flow.name, flow.workers) for flow in FLOWS}
         applier = Applier(client, self.cache, self._recorder, utc_now, selections)
         self._reconciler = Reconciler(self.cache, applier, settings, utc_now)
+        self._own_namespace = settings.namespace
         self._has_definitions = False
         self._verbosity = settings.verbosity
         self.cache.subscribe(self._heed_verbosity)
@@ -119,7 +120,7 @@ class Controller:
     def _wake_everything(self) -> None:
         """Only who works is woken: the queues of a standby would grow with every object that ever was."""
         self.cache.subscribe(self._wake)
-        for flow, key in AT_START:
+        for flow, key in at_start(self._own_namespace):
             self._queues[flow].add(key)
         for kind in TRIGGERS:
             for obj in self.cache.all(kind):

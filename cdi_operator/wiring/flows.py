@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cdi_operator.flows import config, datavolume, importer, populate, storageprofile
+from cdi_operator.flows import certificates, config, datavolume, importer, populate, storageprofile
 from cdi_operator.flows.actions import Plan
 from cdi_operator.flows.seen import Key
 from cdi_operator.flows.settings import Settings
@@ -38,4 +38,5 @@ FLOWS = (
     Flow("importer", importer.observe, importer.plan),
     Flow("storageprofile", storageprofile.observe, storageprofile.plan, workers=2),
     Flow("config", config.observe, config.plan, workers=1),
+    Flow("certificates", certificates.observe, certificates.plan, workers=1),
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Object
+from cdi_operator.flows.certificates.authorities import AUTHORITIES
 from cdi_operator.flows.config.observe import KEY as CONFIG
 from cdi_operator.flows.seen import Key, controller
 from cdi_operator.flows.view import View
@@ -132,6 +133,13 @@ def class_of_handmade_volume(volume: Object, view: View) -> Iterable[Key]:
     return (("", name),) if found is not None and found["provisioner"] == NO_PROVISIONER else ()
 
 
+def every_authority(obj: Object, view: View) -> Iterable[Key]:
+    """All of the installation, whose namespace is the only one that ConfigMaps are followed in."""
+    here = obj["metadata"].get("namespace")
+    namespaces = {here} if here else {each["metadata"]["namespace"] for each in view.all("ConfigMap")}
+    return tuple((namespace, each.service) for namespace in namespaces for each in AUTHORITIES)
+
+
 def the_config(obj: Object, view: View) -> Iterable[Key]:
     return (CONFIG,)
 
@@ -174,7 +182,10 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
     "ConfigMap": (
         ("importer", claims_being_imported),
         ("config", the_config),
+        ("certificates", every_authority),
     ),
+    "MutatingWebhookConfiguration": (("certificates", every_authority),),
+    "ValidatingWebhookConfiguration": (("certificates", every_authority),),
     "StorageClass": (
         ("storageprofile", itself),
         ("config", the_config),
@@ -187,7 +198,10 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
     ),
     "VolumeSnapshotClass": (("storageprofile", every_storage_class),),
     "Ingress": (("config", the_config),),
-    "Secret": (("config", the_config),),
+    "Secret": (
+        ("config", the_config),
+        ("certificates", every_authority),
+    ),
     "Route": (("config", the_config),),
     "Proxy": (("config", the_config),),
     # Read when metrics are asked for.
@@ -203,11 +217,14 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
     "CDI": (
         ("config", the_config),
         ("storageprofile", every_storage_class),
+        ("certificates", every_authority),
     ),
 }
 
-AT_START: tuple[tuple[str, Key], ...] = (("config", CONFIG),)
-"""Looked at even when nothing in the cluster says so."""
+
+def at_start(own_namespace: str) -> tuple[tuple[str, Key], ...]:
+    """Looked at even when nothing in the cluster says so."""
+    return (("config", CONFIG), *(("certificates", (own_namespace, each.service)) for each in AUTHORITIES))
 
 
 def woken_by(obj: Object, view: View) -> Iterable[tuple[str, Key]]:

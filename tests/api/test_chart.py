@@ -15,6 +15,22 @@ from tests.api.apiserver import ControlPlane
 
 NAMESPACE = "chart"
 CONTROLLER = f"system:serviceaccount:{NAMESPACE}:cdi-sa"
+APISERVER = f"system:serviceaccount:{NAMESPACE}:cdi-apiserver"
+HOOKS = {
+    # name: (path, resources, operations, failurePolicy, timeout in seconds), spec 7.1
+    "cdi-api-datavolume-validate": ("datavolume-validate", "datavolumes", "CREATE UPDATE", "Fail", 30),
+    "cdi-api-dataimportcron-validate": ("dataimportcron-validate", "dataimportcrons", "CREATE UPDATE", "Fail", 30),
+    "cdi-api-populator-validate": (
+        "populator-validate",
+        "volumeimportsources volumeuploadsources",
+        "CREATE UPDATE",
+        "Fail",
+        30,
+    ),
+    "cdi-api-validate": ("cdi-validate", "cdis", "DELETE", "Ignore", 30),
+    "objecttransfer-api-validate": ("objecttransfer-validate", "objecttransfers", "CREATE UPDATE", "Fail", 30),
+    "cdi-api-pvc-mutate": ("pvc-mutate", "persistentvolumeclaims", "CREATE", "Fail", 10),
+}
 
 
 def helm(*arguments: str) -> str:
@@ -32,8 +48,8 @@ def rendered(*settings: str, kinds: tuple[str, ...] = ()) -> dict[tuple[str, str
     return {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
 
 
-def container(*settings: str) -> dict[str, Any]:
-    deployment = rendered(*settings)["Deployment", "cdi-deployment"]
+def container(*settings: str, name: str = "cdi-deployment") -> dict[str, Any]:
+    deployment = rendered(*settings)["Deployment", name]
     first: dict[str, Any] = deployment["spec"]["template"]["spec"]["containers"][0]
     return first
 
@@ -44,6 +60,7 @@ def container(*settings: str) -> dict[str, Any]:
         ("controller.replica=3", "replica"),
         ("controller.replicas=0", "replicas"),
         ("controller.verbosity=10", "verbosity"),
+        ("apiserver.replicas=0", "replicas"),
         ("images.operator.tag=latest", "tag"),
         ("images.pullPolicy=Sometimes", "pullPolicy"),
         ("crds.keep=maybe", "keep"),
@@ -70,9 +87,37 @@ def test_what_a_value_becomes() -> None:
         "preallocation": True,
     }
     assert container("controller.verbosity=3")["args"] == ["-v=3"]
-    assert ("PodDisruptionBudget", "cdi-deployment") in rendered()
-    assert ("PodDisruptionBudget", "cdi-deployment") not in rendered("controller.replicas=1")
+    assert container("apiserver.verbosity=3", name="cdi-apiserver")["args"] == ["-v=3"]
     assert "Namespace" not in {kind for kind, _ in rendered()}
+
+
+@pytest.mark.parametrize(("part", "name"), [("controller", "cdi-deployment"), ("apiserver", "cdi-apiserver")])
+def test_replicas(part: str, name: str) -> None:
+    """With one there is nothing to keep: a budget would only hold up who empties the node."""
+    assert rendered()["Deployment", name]["spec"]["replicas"] == 2
+    budget = rendered()["PodDisruptionBudget", name]["spec"]
+    assert budget["selector"] == rendered()["Deployment", name]["spec"]["selector"]
+    assert ("PodDisruptionBudget", name) not in rendered(f"{part}.replicas=1")
+
+
+def test_what_the_api_server_asks() -> None:
+    found = {name: obj for (kind, name), obj in rendered().items() if kind.endswith("WebhookConfiguration")}
+    assert {name: asked(obj) for name, obj in found.items()} == HOOKS
+
+
+def asked(configuration: dict[str, Any]) -> tuple[str, str, str, str, int]:
+    [hook] = configuration["webhooks"]
+    [rule], service = hook["rules"], hook["clientConfig"]["service"]
+    assert hook["name"] == f"{service['path'][1:]}.cdi.kubevirt.io"
+    assert (service["name"], service["namespace"]) == ("cdi-api", NAMESPACE)
+    assert (hook["matchPolicy"], hook["sideEffects"]) == ("Exact", "None")
+    assert hook["admissionReviewVersions"] == ["v1", "v1beta1"]
+    words = " ".join(rule["resources"]), " ".join(rule["operations"])
+    return service["path"][1:], *words, hook["failurePolicy"], hook["timeoutSeconds"]
+
+
+def test_rendering_of_claims_can_be_switched_off() -> None:
+    assert ("MutatingWebhookConfiguration", "cdi-api-pvc-mutate") not in rendered("config.webhookPvcRendering=Disabled")
 
 
 @pytest.mark.parametrize(
@@ -134,11 +179,12 @@ def test_alerts_are_labelled_as_the_reference_labels_them() -> None:
         )
 
 
-def test_every_pod_is_restricted() -> None:
+@pytest.mark.parametrize("name", ["cdi-deployment", "cdi-apiserver"])
+def test_every_pod_is_restricted(name: str) -> None:
     """The Pod Security standard `restricted`, and a root that cannot be written."""
-    pod = rendered()["Deployment", "cdi-deployment"]["spec"]["template"]["spec"]
+    pod = rendered()["Deployment", name]["spec"]["template"]["spec"]
     assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    assert container()["securityContext"] == {
+    assert container(name=name)["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
@@ -177,6 +223,18 @@ def installed(control_plane: ControlPlane) -> Iterator[ControlPlane]:
 @pytest.mark.parametrize(
     ("allowed", "verb", "resource", "namespace"),
     [
+        (
+            "yes",
+            "patch",
+            "validatingwebhookconfigurations.admissionregistration.k8s.io/cdi-api-datavolume-validate",
+            "",
+        ),
+        ("no", "patch", "validatingwebhookconfigurations.admissionregistration.k8s.io/somebody-elses", ""),
+        ("no", "create", "validatingwebhookconfigurations.admissionregistration.k8s.io", ""),
+        ("yes", "patch", "secrets/cdi-apiserver-signer", NAMESPACE),
+        ("yes", "create", "secrets", NAMESPACE),
+        ("no", "create", "secrets", "anyone"),
+        ("no", "get", "secrets/cdi-apiserver-signer", "anyone"),
         ("yes", "create", "pods", "anyone"),
         ("yes", "patch", "persistentvolumes", ""),
         ("yes", "patch", "datavolumes.cdi.kubevirt.io/status", "anyone"),
@@ -205,6 +263,25 @@ def test_what_the_controller_may_do(
 ) -> None:
     where = [f"--namespace={namespace}"] if namespace else []
     command = ("auth", "can-i", verb, *resource_of(resource), f"--as={CONTROLLER}", *where)
+    assert answer(installed, *command) == allowed
+
+
+@pytest.mark.parametrize(
+    ("allowed", "verb", "resource", "namespace"),
+    [
+        ("yes", "get", "secrets/cdi-apiserver-server-cert", NAMESPACE),
+        ("no", "get", "secrets/cdi-apiserver-signer", NAMESPACE),
+        ("no", "get", "secrets", NAMESPACE),
+        ("yes", "get", "persistentvolumeclaims", "anyone"),
+        ("no", "list", "persistentvolumeclaims", "anyone"),
+        ("no", "create", "persistentvolumeclaims", "anyone"),
+        ("no", "patch", "datavolumes.cdi.kubevirt.io", "anyone"),
+    ],
+)
+def test_what_the_webhooks_may_do(
+    installed: ControlPlane, allowed: str, verb: str, resource: str, namespace: str
+) -> None:
+    command = ("auth", "can-i", verb, resource, f"--as={APISERVER}", f"--namespace={namespace}")
     assert answer(installed, *command) == allowed
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
-from demo.install import CONTROLLER_PODS
+from demo.install import APISERVER_PODS, CONTROLLER_PODS
 from devcluster.kubectl import Kubectl, KubectlError
 from tests.e2e.installation import Installation
 
@@ -53,6 +53,7 @@ def report(installation: Installation, inside: Kubectl) -> str:
         (inside, ("logs", importers, "--tail=20", "--prefix")),
         (installation.own, ("get", "pods", "--output", "wide")),
         (installation.own, ("logs", CONTROLLER_PODS, "--tail=60", "--prefix")),
+        (installation.own, ("logs", APISERVER_PODS, "--tail=20", "--prefix")),
     ]
     return "\n".join(_look(kubectl, args) for kubectl, args in looks)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from demo import metrics
-from demo.install import CHART, CONTROLLER, CONTROLLER_PODS, RELEASE
+from demo.install import APISERVER_PODS, CHART, CONTROLLER, CONTROLLER_PODS, RELEASE
 from demo.server import WebServer
 from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests, webserver
@@ -127,9 +127,10 @@ def test_upgrade_and_rollback(
 
 def test_no_right_is_missing(installation: Installation) -> None:
     """Least privilege, but enough of it. (A quota also answers 403: what RBAC refuses has words of its own.)"""
-    logs = installation.own("logs", CONTROLLER_PODS, "--tail=-1", "--max-log-requests=10")
-    assert logs
-    assert [line for line in logs.splitlines() if re.search(r"cannot \w+ resource", line)] == []
+    for pods in (CONTROLLER_PODS, APISERVER_PODS):
+        logs = installation.own("logs", pods, "--tail=-1", "--max-log-requests=10")
+        assert logs
+        assert [line for line in logs.splitlines() if re.search(r"cannot \w+ resource", line)] == []
 
 
 def test_uninstall_and_install(installation: Installation, namespace: Kubectl, server: WebServer) -> None:
@@ -143,7 +144,11 @@ def test_uninstall_and_install(installation: Installation, namespace: Kubectl, s
         left = [f"{obj['kind']}/{obj['metadata']['name']}" for obj in installation.own.items(kinds)]
         assert left == ["ServiceAccount/default"]
         of_release = f"--selector=app.kubernetes.io/instance={RELEASE}"
-        assert cluster.items("clusterroles,clusterrolebindings,priorityclasses", of_release) == []
+        clusterwide = "clusterroles,clusterrolebindings,priorityclasses"
+        hooks = "validatingwebhookconfigurations,mutatingwebhookconfigurations"
+        assert cluster.items(f"{clusterwide},{hooks}", of_release) == []
+        # The certificates go with what stands for the installation, a moment later.
+        wait_for_none(installation.own, "secrets,configmaps", "--selector=app=containerized-data-importer")
         namespace.apply(small_import(server, "patient"))
         assert namespace.get("pvc", "stays")["status"]["phase"] == "Bound"
     finally:

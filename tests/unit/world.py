@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from cdi_operator.cluster.certificates import issued
 from cdi_operator.cluster.indices import INDICES
 from cdi_operator.flows.actions import (
     Action,
@@ -19,6 +20,7 @@ from cdi_operator.flows.actions import (
     Delete,
     Emit,
     Ensure,
+    Issue,
     Look,
     Object,
     PatchMeta,
@@ -124,6 +126,9 @@ class World:
             case Delete(ref):
                 if self._meant(ref):
                     self._delete(_key_of(ref))
+            case Issue():
+                signer = action.signer and self._objects[_key_of(action.signer)]
+                self._server_side_apply(issued(action, signer))
             case Emit():
                 self.emitted.append(action)
             case Look(ref):
@@ -223,7 +228,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def merge_applied(target: Any, applied: Any) -> Any:
-    """Server-side apply's merge: maps field by field, owner references by uid, other lists as a whole."""
+    """Server-side apply's merge: maps field by field, owners by uid, webhooks by name, other lists as a whole."""
     if not isinstance(target, dict) or not isinstance(applied, dict):
         return applied
     merged = dict(target)
@@ -231,6 +236,9 @@ def merge_applied(target: Any, applied: Any) -> Any:
         if field == "ownerReferences":
             by_uid = {each["uid"]: each for each in (*merged.get(field, ()), *value)}
             merged[field] = list(by_uid.values())
+        elif field == "webhooks":
+            by_name = {each["name"]: each for each in value}
+            merged[field] = [merge_applied(each, by_name.get(each["name"], {})) for each in merged[field]]
         else:
             merged[field] = merge_applied(merged.get(field), value)
     return merged

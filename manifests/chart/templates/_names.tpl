@@ -10,10 +10,10 @@ app.kubernetes.io/part-of: {{ . | quote }}
 cdi.kubevirt.io: ""
 {{- end }}
 
-{{/* What tells the controller's pods from all others; part of the Deployment's selector, so it never changes. */}}
-{{- define "cdi.controller.selector" -}}
+{{/* What tells the pods of one Deployment from all others; part of its selector, so it never changes. */}}
+{{- define "cdi.selector" -}}
 app: containerized-data-importer
-cdi.kubevirt.io: cdi-deployment
+cdi.kubevirt.io: {{ . }}
 {{- end }}
 
 {{- define "cdi.image" -}}
@@ -22,11 +22,56 @@ cdi.kubevirt.io: cdi-deployment
 
 {{/* The given PriorityClass, or KubeVirt's where this cluster has it (spec 8.2). */}}
 {{- define "cdi.priorityClass" -}}
-{{- with .Values.controller.priorityClassName -}}
+{{- with .priorityClassName -}}
 {{ . }}
 {{- else -}}
 {{- if lookup "scheduling.k8s.io/v1" "PriorityClass" "" "kubevirt-cluster-critical" -}}
 kubevirt-cluster-critical
 {{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* What all pods of the installation have in common: `name` of the Deployment, `values` of its kind, `root`. */}}
+{{- define "cdi.pod" -}}
+{{- with include "cdi.priorityClass" .values }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .root.Values.images.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+# One replica a node where there are several nodes, all on the same where there is one.
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "cdi.selector" .name | nindent 8 }}
+securityContext:
+  runAsNonRoot: true
+  seccompProfile:
+    type: RuntimeDefault
+{{- end }}
+
+{{/* The Pod Security standard `restricted`, and a root that cannot be written. */}}
+{{- define "cdi.container.security" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
 {{- end }}

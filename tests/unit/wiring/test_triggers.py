@@ -10,7 +10,7 @@ from cdi_operator.api import annotations as names
 from cdi_operator.cluster.informer import FOLLOWED
 from cdi_operator.flows.actions import Object
 from cdi_operator.wiring.flows import FLOWS
-from cdi_operator.wiring.triggers import AT_START, TRIGGERS, woken_by
+from cdi_operator.wiring.triggers import TRIGGERS, at_start, woken_by
 from cdi_operator.wiring.watches import CONFIGURATION
 from tests.unit.world import World
 
@@ -47,7 +47,9 @@ BARE = obj("PersistentVolumeClaim", "bare", meta={"uid": "b", **IMPORTS}, spec={
 CLASS = obj("StorageClass", "fast", "", provisioner="csi.example.com")
 MANUAL = obj("StorageClass", "manual", "", provisioner="kubernetes.io/no-provisioner")
 
-WORLD = (DATA_VOLUME, WAITING, TARGET, PRIME, BARE, CLASS, MANUAL)
+OF_INSTALLATION = obj("ConfigMap", "kube-root-ca.crt", "cdi")
+
+WORLD = (DATA_VOLUME, WAITING, TARGET, PRIME, BARE, CLASS, MANUAL, OF_INSTALLATION)
 
 
 def worker(claim: str, uid: str) -> dict[str, Any]:
@@ -103,14 +105,20 @@ ALL_CLASSES = ["storageprofile /fast", "storageprofile /manual"]
             ["datavolume ns/vm", "importer ns/prime-t", "populate ns/vm"],
         ),
         (obj("VolumeImportSource", "unused"), []),
-        (obj("ConfigMap", "proxy-ca", "cdi"), ["config /config", "importer ns/bare", "importer ns/prime-t"]),
+        (
+            obj("ConfigMap", "proxy-ca", "cdi"),
+            ["certificates cdi/cdi-api", "config /config", "importer ns/bare", "importer ns/prime-t"],
+        ),
+        (obj("Secret", "cdi-apiserver-signer", "cdi"), ["certificates cdi/cdi-api", "config /config"]),
+        (obj("ValidatingWebhookConfiguration", "cdi-api-validate", ""), ["certificates cdi/cdi-api"]),
+        (obj("MutatingWebhookConfiguration", "cdi-api-pvc-mutate", ""), ["certificates cdi/cdi-api"]),
         (CLASS, ["config /config", "datavolume ns/waiting", "populate ns/vm", "storageprofile /fast"]),
         (obj("StorageProfile", "fast", ""), ["datavolume ns/waiting", "storageprofile /fast"]),
         (obj("CSIDriver", "csi.example.com", ""), ["datavolume ns/waiting", *ALL_CLASSES]),
         (obj("VolumeSnapshotClass", "snap", ""), ALL_CLASSES),
-        *((obj(kind, "any"), ["config /config"]) for kind in ("Ingress", "Route", "Secret", "Proxy")),
+        *((obj(kind, "any"), ["config /config"]) for kind in ("Ingress", "Route", "Proxy")),
         (obj("CDIConfig", "config", ""), ["config /config", "datavolume ns/waiting"]),
-        (obj("CDI", "cdi", ""), ["config /config", *ALL_CLASSES]),
+        (obj("CDI", "cdi", ""), ["certificates cdi/cdi-api", "config /config", *ALL_CLASSES]),
     ],
 )
 def test_woken(changed: Object, wanted: list[str]) -> None:
@@ -123,5 +131,5 @@ def test_every_kind_that_is_followed_wakes_somebody() -> None:
 
 
 def test_every_row_names_a_flow_that_runs() -> None:
-    named = {flow for row in TRIGGERS.values() for flow, _ in row} | {flow for flow, _ in AT_START}
+    named = {flow for row in TRIGGERS.values() for flow, _ in row} | {flow for flow, _ in at_start("cdi")}
     assert named == {flow.name for flow in FLOWS}

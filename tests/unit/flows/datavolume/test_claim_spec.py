@@ -212,15 +212,15 @@ def test_an_archive_is_unpacked_onto_a_filesystem():
     ("asked", "mode", "overhead", "minimum", "wanted"),
     [
         ("1Gi", "Filesystem", {}, "", INFLATED),
-        ("1Gi", "Block", {}, "", GIB),
+        ("1Gi", "Block", {}, "", "1Gi"),
         ("1Gi", "Filesystem", {"global": "0"}, "", GIB),
         ("1Gi", "Filesystem", {"global": "0.5"}, "", GIB * 3 // 2),
         ("1Gi", "Filesystem", {"global": "0.5", "storageClass": {"csi": "0.25"}}, "", GIB * 5 // 4),
         ("1Gi", "Filesystem", {"global": "0.5", "storageClass": {"other": "0.25"}}, "", GIB * 3 // 2),
         ("1048577", "Filesystem", {"global": "0"}, "", 2 * MIB),
         ("1048577", "Block", {}, "", 1048577),
-        ("1Gi", "Block", {}, "1Gi", GIB),
-        ("2Gi", "Block", {}, "1Gi", 2 * GIB),
+        ("1Gi", "Block", {}, "1Gi", "1Gi"),
+        ("2Gi", "Block", {}, "1Gi", "2Gi"),
     ],
 )
 def test_size(asked, mode, overhead, minimum, wanted):

@@ -1,0 +1,411 @@
+"""Admission as a user meets it: kubectl, a real API server, our server behind the webhooks of the chart.
+
+The controller issues the certificates and tells the API server whom to trust; the Service leads to this machine, where
+the server runs as a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cdi_operator.api import annotations as names
+from cdi_operator.cluster.client import Client
+from cdi_operator.flows.actions import Ref
+from manifests import render
+from tests.api.apiserver import ControlPlane, free_ports
+from tests.api.conftest import eventually
+from tests.api.controller import ControllerProcess
+from tests.api.objects import CLAIM, claim, csi_driver, data_volume, storage_class
+
+NAMESPACE = "admission"
+CLASS = "csi-admission"
+ENTRY = "from cdi_operator.apiserver.main import main; main()"
+HOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+BLANK: dict[str, Any] = {"blank": {}}
+LABEL = {names.APPLY_STORAGE_PROFILE: "true"}
+GIB_WITH_OVERHEAD = "1138166334"
+
+
+class Admission:
+    """The server as a process, and the API server that asks it."""
+
+    def __init__(self, plane: ControlPlane, directory: Path, port: int) -> None:
+        self.port = port
+        self.plane = plane
+        self.log = directory / "cdi-apiserver.log"
+        flags = [f"--kubeconfig={plane.kubeconfig}", f"--namespace={NAMESPACE}", f"--port={self.port}", "-v=3"]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen([sys.executable, "-c", ENTRY, *flags], stderr=log)
+
+    @property
+    def answers(self) -> bool:
+        try:
+            return bool(self.shown())
+        except OSError:
+            return False
+
+    def shown(self) -> str:
+        """The certificate, as PEM."""
+        assert self._process.poll() is None, self.log.read_text()
+        return ssl.get_server_certificate(("127.0.0.1", self.port), timeout=2)
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=20)
+
+    def kubectl(self, *arguments: str, obj: Any = None) -> str:
+        """What kubectl prints, on whichever channel."""
+        stdin = "" if obj is None else json.dumps(obj)
+        try:
+            return self.plane.kubectl(*arguments, f"--namespace={NAMESPACE}", stdin=stdin)
+        except subprocess.CalledProcessError as error:
+            return str(error.stderr)
+
+    def create(self, obj: Any) -> str:
+        return self.kubectl("create", "--filename=-", "--dry-run=server", obj=obj)
+
+
+def configurations(port: int) -> list[dict[str, Any]]:
+    """The chart's own, leading to a port of this machine."""
+    where = ["--kube-version", render.KUBERNETES_VERSION, "--namespace", NAMESPACE]
+    rendering = [render.helm(), "template", "cdi", str(render.CHART), *where]
+    done = subprocess.run(rendering, text=True, capture_output=True, check=True)
+    found = [obj for obj in yaml.safe_load_all(done.stdout) if obj and obj["kind"] in HOOKS]
+    for obj in found:
+        for hook in obj["webhooks"]:
+            hook["clientConfig"]["service"]["port"] = port
+    return found
+
+
+@pytest.fixture(scope="module")
+def admission(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Admission]:
+    directory = tmp_path_factory.mktemp("admission")
+    control_plane.kubectl("create", "namespace", NAMESPACE)
+    external = {"type": "ExternalName", "externalName": "localhost"}
+    [port] = free_ports(1)
+    hooks = configurations(port)
+    server = Admission(control_plane, directory, port)
+    controller = ControllerProcess(str(control_plane.kubeconfig), NAMESPACE, directory, "issuer")
+    given = [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "cdi-api", "namespace": NAMESPACE},
+            "spec": external,
+        },
+        csi_driver(),
+        storage_class(CLASS),
+    ]
+    try:
+        for obj in (*given, *hooks):
+            control_plane.kubectl("apply", "--filename=-", stdin=json.dumps(obj))
+        yield server
+    finally:
+        # Whatever the others of these tests make must not be asked about.
+        for hook in hooks:
+            control_plane.kubectl("delete", hook["kind"], hook["metadata"]["name"], "--ignore-not-found")
+        server.end()
+        controller.end()
+
+
+@pytest.fixture(autouse=True)
+async def works(admission: Admission) -> None:
+    await eventually(lambda: admission.answers, 60)
+    await eventually(lambda: "created (server dry run)" in admission.create(data_volume(NAMESPACE)))
+
+
+def volume(name: str = "disk", *, labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    made = data_volume(NAMESPACE, name)
+    made["metadata"]["labels"] = labels or {}
+    made["spec"] = {**made["spec"], **spec}
+    return made
+
+
+def of_kind(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+    return {"apiVersion": names.API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+PVC = data_volume(NAMESPACE)["spec"]["pvc"]
+CRON = {
+    "template": {"spec": {"source": {"registry": {"url": "docker://quay.io/debian"}}, "pvc": PVC}},
+    "schedule": "0 3 * * *",
+    "managedDataSource": "debian",
+}
+MOVE = {"kind": "DataVolume", "namespace": NAMESPACE, "name": "disk"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "denied_by", "text"),
+    [
+        (volume(source={}), "datavolume", "Missing Data volume source"),
+        (volume(source={**BLANK, "upload": {}}), "datavolume", "Multiple Data volume sources"),
+        (
+            volume(source=BLANK, contentType="archive"),
+            "datavolume",
+            "SourceType cannot be blank and the contentType be archive",
+        ),
+        (volume(source={"http": {"url": "nowhere"}}), "datavolume", "spec.source Invalid source URL: nowhere"),
+        (volume(pvc={**PVC, "accessModes": []}), "datavolume", "Required value: at least 1 access mode is required"),
+        (volume(pvc={"accessModes": ["ReadWriteOnce"]}), "datavolume", "PVC size is missing"),
+        (volume(storage={}), "datavolume", "Duplicate storage definition, both target storage and target pvc defined"),
+        (of_kind("DataImportCron", "cron", **{**CRON, "schedule": "daily"}), "dataimportcron", "Illegal cron schedule"),
+        (of_kind("VolumeImportSource", "src"), "populator", "Missing VolumeImport source"),
+        (
+            of_kind("VolumeUploadSource", "src", contentType="iso"),
+            "populator",
+            "ContentType not one of: kubevirt, archive",
+        ),
+    ],
+)
+def test_refused_in_the_words_that_clients_read(admission: Admission, asked: Any, denied_by: str, text: str) -> None:
+    printed = admission.create(asked)
+    assert f'admission webhook "{denied_by}-validate.cdi.kubevirt.io" denied the request:  {text}' in printed
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        volume(),
+        of_kind("DataImportCron", "cron", **CRON),
+        of_kind("VolumeImportSource", "src", source=BLANK),
+        of_kind("VolumeUploadSource", "src"),
+    ],
+)
+def test_what_is_in_order_passes(admission: Admission, asked: Any) -> None:
+    assert "created (server dry run)" in admission.create(asked)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "text"),
+    [
+        (MOVE, {}, "Target namespace and/or target name must be supplied"),
+        ({**MOVE, "kind": "VolumeSnapshot"}, {"name": "x"}, 'Unsupported kind "VolumeSnapshot"'),
+        (MOVE, {"name": "there"}, f'ObjectTransfer target "{NAMESPACE}/there" already exists'),
+    ],
+)
+def test_object_transfers(admission: Admission, source: Any, target: Any, text: str) -> None:
+    admission.kubectl("create", "--filename=-", obj=volume("there"))
+    printed = admission.create(of_kind("ObjectTransfer", "move", source=source, target=target))
+    assert f'admission webhook "objecttransfer-validate.cdi.kubevirt.io" denied the request: {text}' in printed
+
+
+def test_an_object_transfer_warns(admission: Admission) -> None:
+    command = ("create", "--filename=-", "--dry-run=server", "--warnings-as-errors")
+    printed = admission.kubectl(*command, obj=of_kind("ObjectTransfer", "move", source=MOVE, target={"name": "new"}))
+    assert "Warning: ObjectTransfer feature is deprecated, and will be deleted soon" in printed
+
+
+def test_a_spec_does_not_change(admission: Admission) -> None:
+    admission.kubectl("create", "--filename=-", obj=volume("fixed"))
+    patch = ("patch", "datavolume", "fixed", "--type=merge", "--patch")
+    assert "Cannot update DataVolume Spec" in admission.kubectl(*patch, '{"spec": {"preallocation": true}}')
+    same = '{"spec": {"pvc": {"resources": {"requests": {"storage": "1024Mi"}}}, "finalCheckpoint": false}}'
+    assert "patched" in admission.kubectl(*patch, same), "a client in Go would write it like that"
+
+
+async def test_a_claim_of_its_name(admission: Admission, client: Client) -> None:
+    await client.create(claim(NAMESPACE, "taken"))
+    assert f"Destination PVC {NAMESPACE}/taken already exists" in admission.create(volume("taken"))
+    adopting = volume("taken")
+    adopting["metadata"]["annotations"] = {names.ALLOW_CLAIM_ADOPTION: "true"}
+    assert "created (server dry run)" in admission.create(adopting)
+
+
+async def test_an_installation_with_volumes_stays(admission: Admission, client: Client) -> None:
+    cdi = of_kind("CDI", "cdi", uninstallStrategy="BlockUninstallIfWorkloadsExist")
+    await client.create({**cdi, "status": {"phase": "Deployed"}})
+    try:
+        await client.create(volume("workload"))
+        printed = admission.kubectl("delete", "cdi", "cdi")
+        assert "rejecting the uninstall request, since there are still" in printed
+        assert "Either delete all DataVolumes or change the uninstall strategy before uninstalling CDI" in printed
+    finally:
+        await client.patch(Ref(names.API_VERSION, "CDI", "cdi"), {"spec": {"uninstallStrategy": "RemoveWorkloads"}})
+        assert "deleted" in admission.kubectl("delete", "cdi", "cdi")
+
+
+# Claims --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def profile(client: Client) -> None:
+    """The class can do block volumes, and filesystems."""
+    sets = [
+        {"accessModes": ["ReadWriteMany"], "volumeMode": "Block"},
+        {"accessModes": ["ReadWriteOnce"], "volumeMode": "Filesystem"},
+    ]
+    await client.apply(of_kind("StorageProfile", CLASS, claimPropertySets=sets))
+
+    async def known() -> bool:
+        found = await client.get("StorageProfile", CLASS)
+        return bool(found and (found.get("status") or {}).get("claimPropertySets") == sets)
+
+    await eventually(known)
+
+
+def claim_that_asks(name: str, **spec: Any) -> dict[str, Any]:
+    made = claim(NAMESPACE, name, labels=LABEL)
+    asked = {"storageClassName": CLASS, "resources": {"requests": {"storage": "1Gi"}}}
+    return {**made, "spec": {**asked, **spec}}
+
+
+@pytest.mark.usefixtures("profile")
+@pytest.mark.parametrize(
+    ("asked", "access_mode", "mode", "size"),
+    [
+        ({"volumeMode": "FromStorageProfile"}, "ReadWriteMany", "Block", "1Gi"),
+        ({"volumeMode": "Block"}, "ReadWriteMany", "Block", "1Gi"),
+        # Before anybody is asked, the API server has made it a Filesystem.
+        ({}, "ReadWriteOnce", "Filesystem", GIB_WITH_OVERHEAD),
+        ({"volumeMode": "Block", "accessModes": ["ReadWriteOnce"]}, "ReadWriteOnce", "Block", "1Gi"),
+    ],
+)
+async def test_a_claim_with_the_label_is_rendered(
+    admission: Admission, client: Client, asked: Any, access_mode: str, mode: str, size: str
+) -> None:
+    made = await client.create(claim_that_asks(f"labelled-{secrets.token_hex(4)}", **asked))
+    spec = made["spec"]
+    assert (spec["accessModes"], spec["volumeMode"]) == ([access_mode], mode)
+    assert spec["resources"]["requests"]["storage"] == size
+
+
+def test_a_claim_that_cannot_be_rendered(admission: Admission) -> None:
+    denied = 'admission webhook "pvc-mutate.cdi.kubevirt.io" denied the request: '
+    printed = admission.create(claim_that_asks("lost", storageClassName="gone", volumeMode="FromStorageProfile"))
+    assert f"{denied}PVC spec is missing accessMode and no storageClass to choose profile" in printed
+    printed = admission.create(claim_that_asks("lost", resources={}, volumeMode="FromStorageProfile"))
+    assert f"{denied}PVC Spec is not valid - missing storage size" in printed
+    reference = {"apiGroup": names.GROUP, "kind": "VolumeCloneSource", "name": "src"}
+    printed = admission.create(claim_that_asks("lost", resources={}, dataSourceRef=reference))
+    assert f"{denied}cannot detect the required pvc size" in printed
+
+
+@pytest.mark.usefixtures("profile")
+async def test_the_claim_of_a_volume_with_the_label(admission: Admission, client: Client) -> None:
+    asked = volume("by-label", labels=LABEL, source=BLANK)
+    asked["spec"].pop("pvc")
+    asked["spec"]["storage"] = {"storageClassName": CLASS, "resources": {"requests": {"storage": "1Gi"}}}
+    await client.create(asked)
+
+    async def there() -> bool:
+        return await client.get(CLAIM, "by-label", NAMESPACE) is not None
+
+    await eventually(there)
+    made = await client.get(CLAIM, "by-label", NAMESPACE)
+    assert made is not None
+    assert (made["spec"]["accessModes"], made["spec"]["volumeMode"]) == (["ReadWriteMany"], "Block")
+    assert made["spec"]["dataSourceRef"]["kind"] == "VolumeImportSource"
+
+
+async def test_what_the_webhook_refuses_the_volume_tells(admission: Admission, client: Client) -> None:
+    asked = volume("told", labels=LABEL, source=BLANK)
+    asked["spec"].pop("pvc")
+    asked["spec"]["storage"] = {"storageClassName": "gone", "resources": {"requests": {"storage": "1Gi"}}}
+    await client.create(asked)
+
+    async def told() -> bool:
+        found = await client.get("DataVolume", "told", NAMESPACE)
+        conditions = {each["type"]: each for each in ((found or {}).get("status") or {}).get("conditions") or ()}
+        bound = conditions.get("Bound", {})
+        words = "PVC spec is missing accessMode and no storageClass to choose profile"
+        return bound.get("reason") == "ErrClaimNotValid" and words in bound.get("message", "")
+
+    await eventually(told)
+
+
+@pytest.mark.usefixtures("profile")
+async def test_rendering_can_be_switched_off(admission: Admission, client: Client) -> None:
+    config = Ref(names.API_VERSION, "CDIConfig", "config")
+    await client.patch(config, {"spec": {"webhookPvcRendering": "Disabled"}})
+    try:
+        printed = admission.create(claim_that_asks("plain", volumeMode="Block"))
+        assert "spec.accessModes: Required value" in printed, "as without us"
+    finally:
+        await client.patch(config, {"spec": {"webhookPvcRendering": None}})
+
+
+# Certificates and TLS ------------------------------------------------------------------------------------------------
+
+
+async def test_a_certificate_that_ends_is_replaced_while_it_serves(admission: Admission, client: Client) -> None:
+    """Spec 8.4: for the editor of the annotation, a new certificate within 2 minutes and without a restart."""
+    shown = admission.shown()
+    past = {"annotations": {names.CERTIFICATE_NOT_AFTER: "2020-01-01T00:00:00Z"}}
+    for secret in ("cdi-apiserver-signer", "cdi-apiserver-server-cert"):
+        await client.patch(Ref("v1", "Secret", secret, NAMESPACE), {"metadata": past})
+    await eventually(lambda: admission.shown() != shown)
+    await eventually(lambda: "created (server dry run)" in admission.create(volume()))
+    bundle = await client.get("ConfigMap", "cdi-apiserver-signer-bundle", NAMESPACE)
+    assert bundle is not None
+    assert bundle["data"]["ca-bundle.crt"].count("BEGIN CERTIFICATE") == 2, "the old authority is trusted on"
+
+
+async def test_a_signer_that_cannot_sign_is_replaced(admission: Admission, client: Client) -> None:
+    shown = admission.shown()
+    key = {"data": {"tls.key": "bm8ga2V5"}}
+    past = {"metadata": {"annotations": {names.CERTIFICATE_NOT_AFTER: "2020-01-01T00:00:00Z"}}}
+    await client.patch(Ref("v1", "Secret", "cdi-apiserver-signer", NAMESPACE), key)
+    await client.patch(Ref("v1", "Secret", "cdi-apiserver-server-cert", NAMESPACE), past)
+    await eventually(lambda: admission.shown() != shown)
+    await eventually(lambda: "created (server dry run)" in admission.create(volume()))
+
+
+async def test_a_tls_profile_holds_at_once(admission: Admission, client: Client) -> None:
+    config = Ref(names.API_VERSION, "CDIConfig", "config")
+    assert speaks(admission, ssl.TLSVersion.TLSv1_2)
+    await client.patch(config, {"spec": {"tlsSecurityProfile": {"type": "Modern", "modern": {}}}})
+    try:
+        await eventually(lambda: not speaks(admission, ssl.TLSVersion.TLSv1_2), 10)
+        assert speaks(admission, ssl.TLSVersion.TLSv1_3)
+    finally:
+        await client.patch(config, {"spec": {"tlsSecurityProfile": None}})
+    await eventually(lambda: speaks(admission, ssl.TLSVersion.TLSv1_2), 10)
+
+
+def speaks(admission: Admission, version: ssl.TLSVersion) -> bool:
+    """False when the server says that it does not: `protocol version`."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = version
+    try:
+        with socket.create_connection(("127.0.0.1", admission.port), 5) as plain, context.wrap_socket(plain) as tls:
+            return tls.version() is not None
+    except ssl.SSLError as error:
+        if error.reason != "TLSV1_ALERT_PROTOCOL_VERSION":
+            raise
+        return False
+
+
+# Nobody answers ------------------------------------------------------------------------------------------------------
+
+
+async def test_while_nobody_answers_only_our_kinds_wait(admission: Admission, client: Client) -> None:
+    """The last test of this module: afterwards there is no server any more."""
+    admission.kubectl("create", "--filename=-", obj=volume("before"))
+    admission.end()
+    for refused in (volume("later"), of_kind("VolumeImportSource", "src", source=BLANK), claim_that_asks("labelled")):
+        assert "failed calling webhook" in admission.create(refused), refused["kind"]
+    await client.create(claim(NAMESPACE, "any"))
+    pod = {"containers": [{"name": "main", "image": "any"}], "automountServiceAccountToken": False}
+    others = (
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "any", "namespace": NAMESPACE}},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "any", "namespace": NAMESPACE}, "spec": pod},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "any-other"}},
+        of_kind("DataSource", "any", source={}),
+    )
+    for obj in others:
+        assert "created (server dry run)" in admission.create(obj), obj["kind"]
+    assert "labeled" in admission.kubectl("label", "datavolume", "before", "team=blue")
+    assert "deleted" in admission.kubectl("delete", "datavolume", "before", "--wait=false")
