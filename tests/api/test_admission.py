@@ -22,6 +22,7 @@ import yaml
 from cdi_operator.api import annotations as names
 from cdi_operator.cluster.client import Client
 from cdi_operator.flows.actions import Ref
+from devcluster.binaries import KUBERNETES_VERSION
 from manifests import render
 from tests.api.apiserver import ControlPlane, free_ports
 from tests.api.conftest import eventually
@@ -78,7 +79,7 @@ class Admission:
 
 def configurations(port: int) -> list[dict[str, Any]]:
     """The chart's own, leading to a port of this machine."""
-    where = ["--kube-version", render.KUBERNETES_VERSION, "--namespace", NAMESPACE]
+    where = ["--kube-version", KUBERNETES_VERSION, "--namespace", NAMESPACE]
     rendering = [render.helm(), "template", "cdi", str(render.CHART), *where]
     done = subprocess.run(rendering, text=True, capture_output=True, check=True)
     found = [obj for obj in yaml.safe_load_all(done.stdout) if obj and obj["kind"] in HOOKS]

@@ -6,6 +6,7 @@ import json
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ SECRETS = ("cdi-apiserver-signer", "cdi-apiserver-server-cert")
 LABEL = {names.APPLY_STORAGE_PROFILE: "true"}
 
 
-def blank(name: str, labels: dict[str, str] | None = None, storage_class: str = "csi", **spec: object) -> Object:
+def blank(name: str, labels: dict[str, str] | None = None, storage_class: str = "csi", **spec: Any) -> Object:
     asked = {"storage": manifests.claim_spec("40Mi", storage_class=storage_class)} if "pvc" not in spec else {}
     made = manifests.data_volume(name, source={"blank": {}}, **asked, **spec)
     made["metadata"]["labels"] = labels or {}

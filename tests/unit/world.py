@@ -127,7 +127,7 @@ class World:
                 if self._meant(ref):
                     self._delete(_key_of(ref))
             case Issue():
-                signer = action.signer and self._objects[_key_of(action.signer)]
+                signer = self._objects[_key_of(action.signer)] if action.signer else None
                 self._server_side_apply(issued(action, signer))
             case Emit():
                 self.emitted.append(action)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cdi_operator.api import annotations as names
 from cdi_operator.apiserver.rules import claims, sources
 from cdi_operator.apiserver.rules.cause import Cause, Causes, immutable, too_long
 from cdi_operator.apiserver.rules.unchanged import same_but_for_stages, same_spec
 from cdi_operator.flows.actions import Object
+from cdi_operator.flows.datavolume.state import may_be_had
 from cdi_operator.flows.seen import Claim
 from cdi_operator.storage.names import MAX_NAME
 
@@ -29,13 +29,15 @@ class Facts:
 
 def created(volume: Object, facts: Facts) -> Causes:
     meta = volume["metadata"]
-    yield from too_long(meta.get("name") or "", MAX_NAME, "")
+    name, annotations = meta.get("name") or "", meta.get("annotations") or {}
+    yield from too_long(name, MAX_NAME, "")
+    claim = facts.claim
     if (
-        facts.claim is not None
+        claim is not None
         and facts.claim_kind != "DataVolume"
-        and not adoptable(facts.claim, volume, facts.adopts)
+        and not may_be_had(claim, name, annotations, facts.adopts)
     ):
-        text = f"Destination PVC {facts.claim.ref.namespace}/{facts.claim.name} already exists"
+        text = f"Destination PVC {claim.ref.namespace}/{claim.name} already exists"
         yield Cause(text, "DataVolume.Name", "FieldValueDuplicate")
     yield from spec(volume["spec"], "spec")
 
@@ -49,15 +51,6 @@ def updated(volume: Object, old: Object) -> Causes:
     if not same_but_for_stages(old["spec"], volume["spec"]):
         yield immutable("DataVolume")
     yield from spec(volume["spec"], "spec")
-
-
-def adoptable(claim: Claim, volume: Object, gate: bool) -> bool:
-    """The claim was there before the DataVolume, and that is all right (spec 2.6)."""
-    meta = volume["metadata"]
-    if claim.annotations.get(names.POPULATED_FOR) == meta.get("name"):
-        return True
-    said = (meta.get("annotations") or {}).get(names.ALLOW_CLAIM_ADOPTION)
-    return gate if said is None else said in ("1", "t", "T", "TRUE", "true", "True")
 
 
 def spec(wanted: Mapping[str, Any], path: str) -> Causes:

@@ -58,6 +58,17 @@ class DataVolume:
         return names.PRE_POPULATED in self.annotations
 
 
+def may_be_had(claim: Claim, name: str, annotations: Mapping[str, str], gate: bool) -> bool:
+    """Whether a DataVolume of this name and with these annotations takes a claim as it is that was there before it.
+
+    `gate`: the feature gate DataVolumeClaimAdoption (spec 2.6).
+    """
+    if claim.annotations.get(names.POPULATED_FOR) == name:
+        return True
+    allowed = annotations.get(names.ALLOW_CLAIM_ADOPTION)
+    return gate if allowed is None else affirmed(allowed)
+
+
 @dataclass(frozen=True)
 class State:
     volume: DataVolume
@@ -106,12 +117,9 @@ class State:
         claim, volume = self.claim, self.volume
         if claim is None:
             return True
-        if claim.annotations.get(names.POPULATED_FOR) == volume.ref.name:
-            return False
         if self.made_here:
-            return True
-        allowed = volume.annotations.get(names.ALLOW_CLAIM_ADOPTION)
-        return not (self.defaults.adopts_claims if allowed is None else affirmed(allowed))
+            return claim.annotations.get(names.POPULATED_FOR) != volume.ref.name
+        return not may_be_had(claim, volume.ref.name, volume.annotations, self.defaults.adopts_claims)
 
     @property
     def made_here(self) -> bool:
