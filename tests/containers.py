@@ -95,7 +95,9 @@ class Blobs:
         docker: bool = False,
     ) -> Descriptor:
         settings = {"Env": list(environment), "Labels": labels}
-        config = {"architecture": architecture, "os": "linux", "config": settings, "rootfs": {"type": "layers"}}
+        # Right for layers that are not compressed: others cannot be unpacked by a container runtime.
+        rootfs = {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]}
+        config = {"architecture": architecture, "os": "linux", "config": settings, "rootfs": rootfs}
         kind = f"{DOCKER}.container.image.v1+json" if docker else f"{OCI}.config.v1+json"
         layer_kind = f"{DOCKER}.image.rootfs.diff.tar.gzip" if docker else f"{OCI}.layer.v1.tar"
         manifest = {

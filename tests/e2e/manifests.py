@@ -54,14 +54,14 @@ def quota(name: str, **hard: str) -> Object:
     return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": name}, "spec": {"hard": limits}}
 
 
-def service(name: str, address: str, port: int) -> list[Object]:
-    """A name in the cluster's DNS, with port 80, for a server that is somewhere else."""
+def service(name: str, address: str, port: int, seen_as: int = 80) -> list[Object]:
+    """A name in the cluster's DNS, with port `seen_as`, for a server that is somewhere else."""
     return [
         {
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": name},
-            "spec": {"ports": [{"name": "http", "port": 80, "targetPort": port}]},
+            "spec": {"ports": [{"name": "http", "port": seen_as, "targetPort": port}]},
         },
         {
             "apiVersion": "discovery.k8s.io/v1",

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from devcluster.binaries import program
 from devcluster.kubectl import Object
@@ -26,8 +27,7 @@ def kill(pod: Object, number: signal.Signals = signal.SIGKILL) -> bool:
 
 def running_tasks() -> dict[str, int]:
     """Process id of every running container, by the container's id."""
-    ctr = [str(program("ctr")), "--address", str(CONTAINERD_SOCKET), "--namespace", "k8s.io"]
-    _, *lines = subprocess.run([*ctr, "tasks", "list"], text=True, capture_output=True, check=True).stdout.splitlines()
+    _, *lines = ctr("tasks", "list").splitlines()
     rows = (line.split() for line in lines)
     return {container: int(pid) for container, pid, status in rows if status == "RUNNING"}
 
@@ -50,3 +50,18 @@ def stored_volumes() -> set[str]:
     """What the storage providers keep on this machine: the id of every volume, whether the cluster knows it or not."""
     pools = [DATA / name / "pool" / "volumes" for name in ("csi", "csi-noclone")]
     return {file.stem for place in (*pools, DATA / "local" / "images") for file in place.iterdir()}
+
+
+def load_image(archive: Path) -> None:
+    """Give the node the images of an archive."""
+    ctr("images", "import", str(archive))
+
+
+def remove_images(*names: str) -> None:
+    ctr("images", "remove", *names)
+
+
+def ctr(*arguments: str) -> str:
+    """containerd's own client, in the namespace of the kubelet."""
+    command = [str(program("ctr")), "--address", str(CONTAINERD_SOCKET), "--namespace", "k8s.io", *arguments]
+    return subprocess.run(command, text=True, capture_output=True, check=True).stdout

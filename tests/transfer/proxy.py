@@ -17,7 +17,10 @@ from typing import Any
 @dataclass
 class Proxy:
     ports: dict[str, int]
-    """Where requests (http) and tunnels (https) really go."""
+    """Where requests (http) and tunnels (https) really go, on `host`."""
+    host: str = "127.0.0.1"
+    address: str = "127.0.0.1"
+    """Where it listens."""
     password: str = ""
     certificate: tuple[Path, Path] | None = None
     asked: list[str] = field(default_factory=list)
@@ -25,7 +28,7 @@ class Proxy:
 
     def url(self, credentials: str = "") -> str:
         scheme = "https" if self.certificate else "http"
-        return f"{scheme}://{credentials}{'@' if credentials else ''}127.0.0.1:{self.port}"
+        return f"{scheme}://{credentials}{'@' if credentials else ''}{self.address}:{self.port}"
 
 
 @contextmanager
@@ -53,7 +56,7 @@ def proxying(ports: dict[str, int], **settings: Any) -> Iterator[Proxy]:
                     self.forward(head)
 
         def tunnel(self) -> None:
-            with socket.create_connection(("127.0.0.1", proxy.ports["https"])) as there:
+            with socket.create_connection((proxy.host, proxy.ports["https"])) as there:
                 self.wfile.write(b"HTTP/1.1 200 go ahead\r\n\r\n")
                 back = Thread(target=pump, args=(there, self.request))
                 back.start()
@@ -66,7 +69,7 @@ def proxying(ports: dict[str, int], **settings: Any) -> Iterator[Proxy]:
             path = "/" + url.split("/", 3)[3]
             lines = [f"{method} {path} {version}", "Connection: close"]
             lines += [field for field in head[1:] if not field.lower().startswith(("connection", "proxy-"))]
-            with socket.create_connection(("127.0.0.1", proxy.ports["http"])) as there:
+            with socket.create_connection((proxy.host, proxy.ports["http"])) as there:
                 there.sendall("\r\n".join([*lines, "", ""]).encode())
                 pump(there, self.request)
 
@@ -76,7 +79,7 @@ def proxying(ports: dict[str, int], **settings: Any) -> Iterator[Proxy]:
         def handle_error(self, request: Any, client_address: Any) -> None:
             """Clients that hang up."""
 
-    with Server(("127.0.0.1", 0), Handler) as server:
+    with Server((proxy.address, 0), Handler) as server:
         proxy.port = server.server_address[1]
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()

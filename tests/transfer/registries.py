@@ -29,7 +29,7 @@ version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
 storage: {{filesystem: {{rootdirectory: {home}/storage}}}}
 http:
-  addr: 127.0.0.1:{port}
+  addr: {address}:{port}
   secret: no secret
   {tls}
 {auth}
@@ -144,18 +144,18 @@ def registries(home: Path) -> Iterator[Registries]:
 
 
 @contextmanager
-def registry(home: Path, port: int, tls: str, auth: str) -> Iterator[None]:
+def registry(home: Path, port: int, tls: str, auth: str, address: str = "127.0.0.1") -> Iterator[None]:
     path = home / f"registry-{port}.yml"
-    path.write_text(REGISTRY.format(home=home, port=port, tls=tls, auth=auth))
-    with running(port, "docker-registry", "serve", path):
+    path.write_text(REGISTRY.format(home=home, address=address, port=port, tls=tls, auth=auth))
+    with running(port, "docker-registry", "serve", path, address=address):
         yield
 
 
 @contextmanager
-def running(port: int, *command: str | Path) -> Iterator[None]:
+def running(port: int, *command: str | Path, address: str = "127.0.0.1") -> Iterator[None]:
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        wait_for(port, process)
+        wait_for(port, process, address)
         yield
     finally:
         process.terminate()

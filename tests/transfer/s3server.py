@@ -30,9 +30,10 @@ PUBLIC = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resour
 class S3Server:
     port: int
     scheme: str = "http"
+    address: str = "127.0.0.1"
 
     def url(self, key: str, bucket: str = "images") -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}/{bucket}/{key}"
+        return f"{self.scheme}://{self.address}:{self.port}/{bucket}/{key}"
 
     def put(self, path: str, body: bytes = b"", subresource: str = "") -> None:
         """What an administrator does: make a bucket, put an object (`path` is not escaped), set a policy."""
@@ -71,13 +72,13 @@ class S3Server:
 
 
 @contextmanager
-def serving_s3(home: Path, *certificate: Path) -> Iterator[S3Server]:
+def serving_s3(home: Path, *certificate: Path, address: str = "127.0.0.1") -> Iterator[S3Server]:
     """Over `home`, which several servers may share; in TLS with a certificate and its key."""
-    server = S3Server(free_port(), "https" if certificate else "http")
+    server = S3Server(free_port(address), "https" if certificate else "http", address)
     flags = [
         *(
             "--port",
-            f"127.0.0.1:{server.port}",
+            f"{address}:{server.port}",
             "--access",
             ROOT[0],
             "--secret",
@@ -95,7 +96,7 @@ def serving_s3(home: Path, *certificate: Path) -> Iterator[S3Server]:
         (home / name).mkdir(exist_ok=True)
     with (home / "log").open("ab") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
         try:
-            wait_for(server.port, process)
+            wait_for(server.port, process, address)
             yield server
         finally:
             process.terminate()

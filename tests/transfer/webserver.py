@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,12 +90,15 @@ def serving(home: Path) -> Iterator[WebServer]:
 ELLIPTIC = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
 
 
-def make_certificate(home: Path, *key: str, host: str = "127.0.0.1") -> None:
-    """`key` is an algorithm of openssl req; `host` the address where it is shown."""
+def make_certificate(
+    home: Path, *key: str, host: str = "127.0.0.1", names: Sequence[str] = ("localhost", "images.example")
+) -> None:
+    """`key` is an algorithm of openssl req; `host` and `names`: the address and the names where it is shown."""
+    shown = ",".join([f"IP:{host}", *(f"DNS:{name}" for name in names)])
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", *(key or ELLIPTIC), "-nodes", "-days", "2",
          "-keyout", home / "tls.key", "-out", home / "tls.crt", "-subj", "/CN=images",
-         "-addext", f"subjectAltName=IP:{host},DNS:localhost,DNS:images.example"],
+         "-addext", f"subjectAltName={shown}"],
         check=True, capture_output=True,
     )  # fmt: skip
     (home / "trust").mkdir()
@@ -104,8 +107,8 @@ def make_certificate(home: Path, *key: str, host: str = "127.0.0.1") -> None:
     (home / "trust" / "..data").mkdir()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
+def free_port(address: str = "127.0.0.1") -> int:
+    with socket.create_server((address, 0)) as probe:
         return int(probe.getsockname()[1])
 
 
