@@ -72,6 +72,9 @@ class Connection(HTTPConnection):
         """`more`: headers besides those of the route. Raises OSError or HTTPException."""
         route = self.route
         headers = {**route.headers, **more}
+        if "host" not in map(str.lower, headers):
+            # http.client would name the port 443, too, which is then not the host that a signature is about.
+            headers = {"Host": route.address.authority, **headers}
         if route.badge:
             self.shown = route.badge.shown(route.address, headers)
             headers |= self.shown

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from importer_image.source import connection, http, patience, reader
+from importer_image.source.address import parse
 from importer_image.source.belt import SLICE_BYTES
 from importer_image.source.http import PREFIX_BYTES, groups_of
 from tests.images import MIB, disk
@@ -287,6 +290,30 @@ def test_too_little_for_an_image(content: bytes, told: int, out: Path) -> None:
 def test_an_empty_file_of_nginx(web: WebServer, out: Path) -> None:
     (web.files / "empty").write_bytes(b"")
     assert "could not process image header" in imported(web.url("empty"), out).message
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "wanted"),
+    [
+        ("http://images.example/a", {}, ["Host: images.example"]),
+        ("https://images.example/a", {}, ["Host: images.example"]),
+        ("https://images.example:443/a", {}, ["Host: images.example"]),
+        ("https://images.example:8443/a", {}, ["Host: images.example:8443"]),
+        ("http://images.example:443/a", {}, ["Host: images.example:443"]),
+        ("https://[::1]/a", {}, ["Host: [::1]"]),
+        ("https://images.example/a", {"host": "other.example"}, ["host: other.example"]),
+    ],
+)
+def test_host(url: str, headers: dict[str, str], wanted: list[str]) -> None:
+    """As it is signed for S3: with the port only where that is not the scheme's own."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        asking = connection.Connection(connection.Route(parse(url), None, headers, ssl.create_default_context))
+        asking.sock = ours
+        asking.get(None)
+        sent = theirs.recv(4096).decode().splitlines()
+    assert [line for line in sent if line.lower().startswith("host:")] == wanted
 
 
 def test_no_socket_is_left_open(web: WebServer, image: Path, out: Path) -> None:
