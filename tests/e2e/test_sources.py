@@ -319,47 +319,44 @@ def test_no_secret_is_shown_anywhere(seen: Seen) -> None:
         assert text not in seen.secrets
 
 
-PROXY = "config.importProxy"
+AUTHORITY = "e2e-proxy-ca"
 
 
 @pytest.fixture(scope="module")
 def proxied(installation: Installation, there: Peers) -> Iterator[None]:
     """The installation's workers reach the world through the proxy, whose authority is the installation's."""
+    own, url = installation.own, f"https://{peers.PROXY_LOGIN}@proxy.{peers.DOMAIN}:3128"
     authority = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "e2e-proxy-ca"},
+        "metadata": {"name": AUTHORITY},
         "data": {"ca.crt": there.certificate},
     }
-    url = f"https://{peers.PROXY_LOGIN}@proxy.{peers.DOMAIN}:3128"
+    own.apply(authority)
     try:
-        installation.own.apply(authority)
-        configure(
-            installation,
-            f"{PROXY}.HTTPProxy={url}",
-            f"{PROXY}.HTTPSProxy={url}",
-            f"{PROXY}.trustedCAProxy=e2e-proxy-ca",
-        )
-        yield
+        values = {"HTTPProxy": url, "HTTPSProxy": url, "trustedCAProxy": AUTHORITY}
+        settings = [f"--set=config.importProxy.{name}={value}" for name, value in values.items()]
+        own.helm("upgrade", RELEASE, CHART, "--reuse-values", *settings)
+        try:
+            settled(installation, AUTHORITY)
+            yield
+        finally:
+            own.helm("rollback", RELEASE)
+            settled(installation, "")
     finally:
-        configure(installation, f"{PROXY}=null")
-        installation.own.delete("configmap", "e2e-proxy-ca")
+        own.delete("configmap", AUTHORITY)
 
 
-def configure(installation: Installation, *settings: str) -> None:
-    values = [f"--set={setting}" for setting in settings]
-    installation.own.helm("upgrade", RELEASE, CHART, "--reuse-values", *values)
+def settled(installation: Installation, authority: str) -> None:
+    """Wait until the controller has written what the chart now says where imports read it."""
     installation.own("rollout", "status", CONTROLLER, "--timeout=120s")
-    kubectl = Kubectl(installation.kubectl.kubeconfig)
-    wanted = "e2e-proxy-ca" if len(settings) > 1 else ""
-    with Watch(kubectl, "cdiconfigs") as configs:
-        configs.until(
-            lambda now: (
-                "config" in now
-                and (now["config"].get("status", {}).get("importProxy") or {}).get("trustedCAProxy", "") == wanted
-            ),
-            f"the proxy of CDIConfig has the authority {wanted!r}",
-        )
+    with Watch(installation.kubectl, "cdiconfigs") as configs:
+        configs.until(lambda now: trusted(now) == authority, f"the authority of the proxy is {authority!r}")
+
+
+def trusted(configs: Mapping[str, Object]) -> str:
+    status = configs.get("config", {}).get("status") or {}
+    return str((status.get("importProxy") or {}).get("trustedCAProxy", ""))
 
 
 @pytest.mark.parametrize("storage_class", ["csi", "local"])
