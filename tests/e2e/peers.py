@@ -30,7 +30,8 @@ DOMAIN = f"{NAMESPACE}.svc"
 NAMES = ("private", "s3", "registry", "proxy")
 CERTIFICATE_NAMES = tuple(f"{name}.{DOMAIN}" for name in NAMES)
 WEB_LOGIN = ("images", "let me in")
-OPEN_HEADER, SECRET_HEADER = "X-Open: sesame", "X-Secret: abracadabra"
+SECRET_HEADER = "X-Secret: abracadabra"
+"""Besides `X-Open: sesame`, which the example for users has."""
 PROXY_LOGIN = "foo:bar"
 PRIVATE_PORT = 8443
 PRIVATE_DOOR = f"""

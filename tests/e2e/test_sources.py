@@ -10,16 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import yaml
 
 from demo.install import CHART, CONTROLLER, RELEASE
 from devcluster.kubectl import Kubectl, Object
+from devcluster.layout import CHECKOUT
 from tests.e2e import disks, manifests, peers
 from tests.e2e.disks import Disk
 from tests.e2e.installation import Installation
-from tests.e2e.peers import INSTANCE_TYPE, NOWHERE, ON_NODE, OPEN_HEADER, TWO_ON_NODE, Peers
+from tests.e2e.peers import INSTANCE_TYPE, NOWHERE, ON_NODE, TWO_ON_NODE, Peers
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase
 
+EXAMPLES = CHECKOUT / "manifests" / "examples"
 STORAGE = "cdi.kubevirt.io/storage"
 IMMEDIATE = {f"{STORAGE}.bind.immediate.requested": ""}
 LOGIN: dict[str, Any] = {"secretRef": "registry-login", "certConfigMap": "authority"}
@@ -47,15 +50,15 @@ class Case:
         return manifests.data_volume(self.name, source=self.made(there), annotations=annotations, **spec)
 
 
-def everything_of_http(there: Peers) -> Object:
-    return manifests.http(
-        there.private("small.qcow2"),
-        secretRef="web-login",
-        certConfigMap="authority",
-        extraHeaders=[OPEN_HEADER],
-        secretExtraHeaders=["web-header"],
-        checksum=f"sha256:{there.checksums['small.qcow2']}",
-    )
+def example(file: str, replaced: Callable[[Peers], Mapping[str, str]]) -> Callable[[Peers], Object]:
+    """The source of an example for users; only what names a server is `replaced`, and the checksum."""
+
+    def made(there: Peers) -> Object:
+        shown = yaml.safe_load((EXAMPLES / file).read_text())
+        ((kind, given),) = shown["spec"]["source"].items()
+        return {kind: {**given, **replaced(there)}}
+
+    return made
 
 
 def registry(url: str, **more: Any) -> Object:
@@ -66,8 +69,12 @@ def on_node(image: str) -> Object:
     return registry(f"docker://{image}", pullMethod="node")
 
 
+def private(there: Peers) -> Mapping[str, str]:
+    return {"url": there.private("small.qcow2"), "checksum": f"sha256:{there.checksums['small.qcow2']}"}
+
+
 CASES = [
-    Case("http", everything_of_http, "small.qcow2"),
+    Case("http", example("import-http-private.yaml", private), "small.qcow2"),
     Case(
         "http-insecure",
         lambda there: manifests.http(there.unlocked("small.raw"), insecureSkipVerify=True),
@@ -78,16 +85,21 @@ CASES = [
     ),
     Case(
         "s3",
-        lambda there: {"s3": {"url": there.s3("small.raw"), "secretRef": "s3-keys", "certConfigMap": "authority"}},
+        example("import-s3.yaml", lambda there: {"url": there.s3("small.raw")}),
         "small.raw",
         "local",
         "Filesystem",
         "pvc",
     ),
-    Case("gcs", lambda there: {"gcs": {"url": there.web.url("small.qcow2")}}, "small.qcow2", "csi-noclone"),
+    Case(
+        "gcs",
+        example("import-gcs.yaml", lambda there: {"url": there.web.url("small.qcow2")}),
+        "small.qcow2",
+        "csi-noclone",
+    ),
     Case(
         "registry",
-        lambda there: registry(there.registry("vms/disk:1"), **LOGIN, platform={"architecture": "amd64"}),
+        example("import-registry.yaml", lambda there: {"url": there.registry("vms/disk:1")}),
         "small.qcow2",
         mode="Block",
     ),
@@ -99,10 +111,15 @@ CASES = [
         spec="pvc",
     ),
     Case("registry-node", lambda _: on_node(ON_NODE), "small.qcow2", "local", "Block", "pvc"),
-    Case("registry-node-populator", lambda _: on_node(ON_NODE), "small.qcow2", "csi-wffc"),
+    Case(
+        "registry-node-populator",
+        example("import-registry-node.yaml", lambda _: {"url": f"docker://{ON_NODE}"}),
+        "small.qcow2",
+        "csi-wffc",
+    ),
     Case(
         "archive",
-        lambda there: manifests.http(there.web.url("files.tar.gz")),
+        example("import-archive.yaml", lambda there: {"url": there.web.url("files.tar.gz")}),
         "small.raw",
         more={"contentType": "archive"},
     ),
