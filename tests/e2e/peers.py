@@ -82,6 +82,11 @@ class Peers:
     def registry(self, reference: str) -> str:
         return f"docker://registry.{DOMAIN}:5000/{reference}"
 
+    @property
+    def plain_registry(self) -> str:
+        """host:port of the one that speaks no TLS."""
+        return f"plain.{DOMAIN}:5000"
+
     def objects(self) -> list[Object]:
         """What a user brings along for them: secrets, and the authority under an odd name."""
         user, password = WEB_LOGIN
@@ -129,14 +134,15 @@ def running(kubectl: Kubectl, home: Path, images: Mapping[str, Image]) -> Iterat
             web.put(image.name, image.path)
         web.put("files.tar.gz", archive(home, images["small.raw"]))
         s3 = stack.enter_context(s3_server(home, images, certificate, key))
-        port = stack.enter_context(registry_server(home, images))
+        locked, plain = stack.enter_context(registry_servers(home, images))
         stack.enter_context(images_on_node(home, images))
         address = str(inside.get("service", "private")["spec"]["clusterIP"])
         settings = {"password": PROXY_LOGIN, "certificate": (certificate, key), "host": address, "address": NODE_IP}
         proxy = stack.enter_context(proxying({"http": 80, "https": 443}, **settings))
         inside.apply(
             *manifests.service("s3", NODE_IP, s3.port, 443),
-            *manifests.service("registry", NODE_IP, port, 5000),
+            *manifests.service("registry", NODE_IP, locked, 5000),
+            *manifests.service("plain", NODE_IP, plain, 5000),
             *manifests.service("proxy", NODE_IP, proxy.port, 3128),
         )
         yield Peers(web, certificate.read_text(), proxy, images)
@@ -190,8 +196,8 @@ def s3_server(home: Path, images: Mapping[str, Image], *certificate: Path) -> It
 
 
 @contextmanager
-def registry_server(home: Path, images: Mapping[str, Image]) -> Iterator[int]:
-    """With TLS and a password; its port. The images are put in through a door of loopback, which is shut then."""
+def registry_servers(home: Path, images: Mapping[str, Image]) -> Iterator[tuple[int, int]]:
+    """Two with the same images, by their ports: one with TLS and a password, one with neither."""
     (home / "htpasswd").write_text(HTPASSWD)
     layers = {
         name: tar(file("disk/disk.img", images[f"{name}.qcow2"].path.read_bytes())) for name in ("small", "medium")
@@ -201,12 +207,13 @@ def registry_server(home: Path, images: Mapping[str, Image]) -> Iterator[int]:
         "amd64": blobs.image(squeezed(layers["small"], "gz"), environment=ENVIRONMENT),
         "arm64": blobs.image(layers["medium"], architecture="arm64"),
     }
-    office = free_port()
-    with registry(home, office, "", ""):
-        blobs.push(f"http://127.0.0.1:{office}", "vms/disk", "1", blobs.index(by_architecture))
-    port = free_port(NODE_IP)
-    with registry(home, port, TLS.format(home=home), PASSWORD.format(home=home), NODE_IP):
-        yield port
+    locked, plain = free_port(NODE_IP), free_port(NODE_IP)
+    with (
+        registry(home, locked, TLS.format(home=home), PASSWORD.format(home=home), NODE_IP),
+        registry(home, plain, "", "", NODE_IP),
+    ):
+        blobs.push(f"http://{NODE_IP}:{plain}", "vms/disk", "1", blobs.index(by_architecture))
+        yield locked, plain
 
 
 @contextmanager

@@ -197,6 +197,12 @@ WRONG = [
         "failed to pull image: reading manifest 1",
     ),
     Wrong(
+        "registry-without-tls",
+        lambda there: registry(f"docker://{there.plain_registry}/vms/disk:1"),
+        "Error",
+        "server gave HTTP response to HTTPS client",
+    ),
+    Wrong(
         "no-such-architecture",
         lambda there: registry(there.registry("vms/disk:1"), **LOGIN, platform={"architecture": "absent"}),
         "Error",
@@ -341,7 +347,9 @@ AUTHORITY = "e2e-proxy-ca"
 
 @pytest.fixture(scope="module")
 def proxied(installation: Installation, there: Peers) -> Iterator[None]:
-    """The installation's workers reach the world through the proxy, whose authority is the installation's."""
+    """The installation's workers reach the world through the proxy, whose authority is the installation's, and one
+    registry without it and without TLS.
+    """
     own, url = installation.own, f"https://{peers.PROXY_LOGIN}@proxy.{peers.DOMAIN}:3128"
     authority = {
         "apiVersion": "v1",
@@ -351,8 +359,9 @@ def proxied(installation: Installation, there: Peers) -> Iterator[None]:
     }
     own.apply(authority)
     try:
-        values = {"HTTPProxy": url, "HTTPSProxy": url, "trustedCAProxy": AUTHORITY}
+        values = {"HTTPProxy": url, "HTTPSProxy": url, "trustedCAProxy": AUTHORITY, "noProxy": f"plain.{peers.DOMAIN}"}
         settings = [f"--set=config.importProxy.{name}={value}" for name, value in values.items()]
+        settings.append(f"--set=config.insecureRegistries={{{there.plain_registry}}}")
         own.helm("upgrade", RELEASE, CHART, "--reuse-values", *settings)
         try:
             settled(installation, AUTHORITY)
@@ -402,3 +411,17 @@ def test_through_a_proxy(
     assert any(line.startswith(f"CONNECT private.{peers.DOMAIN}:443") for line in there.proxy.asked)
     wanted = [disks.Expected("far", "Filesystem", images["small.qcow2"].virtual_bytes)]
     assert disks.read(namespace, installation.python_image, wanted)["far"].sha256 == images["small.qcow2"].sha256
+
+
+def test_an_insecure_registry(
+    proxied: None, installation: Installation, namespace: Kubectl, there: Peers, images: Mapping[str, Image]
+) -> None:
+    """It is in insecureRegistries, and in noProxy (spec 1.5)."""
+    asked = manifests.claim_spec("40Mi", storage_class="csi", mode="Block", access_mode="ReadWriteOnce")
+    source = registry(f"docker://{there.plain_registry}/vms/disk:1", platform={"architecture": "amd64"})
+    there.proxy.asked.clear()
+    namespace.apply(manifests.data_volume("near", source=source, storage=asked))
+    namespace.wait("dv/near", "jsonpath={.status.phase}=Succeeded", 90)
+    assert there.proxy.asked == []
+    wanted = [disks.Expected("near", "Block", images["small.qcow2"].virtual_bytes)]
+    assert disks.read(namespace, installation.python_image, wanted)["near"].sha256 == images["small.qcow2"].sha256

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows import datavolume, importer, populate
-from cdi_operator.flows.actions import Create, Plan
+from cdi_operator.flows.actions import Create, Ensure, Plan
 from cdi_operator.flows.view import Refusal
 from tests.unit.flows.given import (
     CLAIM_UID,
@@ -52,6 +52,7 @@ from tests.unit.flows.given import (
     legacy,
     listing,
     noted,
+    obj,
     pod,
     prime,
     profile,
@@ -67,6 +68,7 @@ from tests.unit.world import NOW, World, settle
 RUNS = int(os.environ.get("SIMULATION_RUNS", 0))
 EXAMPLES = settings(max_examples=RUNS or 200, derandomize=not RUNS, deadline=None, database=None)
 ADOPTS = config("HonorWaitForFirstConsumer", "DataVolumeClaimAdoption")
+PROXIED = config(importProxy={"HTTPProxy": "http://proxy", "trustedCAProxy": "proxy-ca"})
 BOOLEAN = ("true", "false", "", "maybe")
 NOTES = {
     names.POD_PHASE: ("Pending", "Running", "Succeeded", "Failed", "Unknown", ""),
@@ -178,6 +180,7 @@ REFUSABLE = (
     ("Pod", NS, f"importer-{NAME}"),
     ("Pod", NS, f"importer-{PRIME}-checkpoint-one"),
     ("Pod", NS, f"importer-{NAME}-checkpoint-two"),
+    ("ConfigMap", NS, f"import-proxy-cm-{PRIME}"),
 )
 
 
@@ -225,11 +228,14 @@ class Chance:
         return import_source(source, **self.pick(LISTS), **self.pick(MEANT_FOR))
 
     def gates(self) -> Any:
-        return self.pick((HONOURS_WAIT, NO_GATES, ADOPTS))
+        return self.pick((HONOURS_WAIT, NO_GATES, ADOPTS, PROXIED))
+
+    def proxy_ca(self) -> Any:
+        return obj("ConfigMap", "proxy-ca", namespace="cdi", data=self.pick(({"ca.crt": "PEM"}, {}, None)))
 
     def world(self) -> World:
         made = (self.data_volume, self.claim, self.prime, self.pod, self.volume, self.import_source, self.gates)
-        found = [make() for make in made if not self.one_in(5)]
+        found = [make() for make in (*made, self.proxy_ca) if not self.one_in(5)]
         world = World(*self.pick(STORAGES), *self.pick(EVENTS), *found)
         world.percents = self.pick(({}, {POD_UID: 45.0}, {POD_UID: 100.0}))
         for place in REFUSABLE:
@@ -249,10 +255,16 @@ def look(flow: Any, world: World, key: tuple[str, str]) -> Plan:
     asked = itertools.takewhile(
         lambda action: not isinstance(action, Create) or world.get(*_place(action)) is None, wanted
     )
-    return tuple(action for action in asked if not isinstance(action, Create) or not world.refusal(*_place(action)))
+    return tuple(action for action in asked if not isinstance(action, Create | Ensure) or _gets(action, world))
 
 
-def _place(action: Create) -> tuple[str, str, str]:
+def _gets(action: Create | Ensure, world: World) -> bool:
+    """What is there already needs not be applied again."""
+    kept = isinstance(action, Ensure) and world.get(*_place(action)) is not None
+    return not kept and world.refusal(*_place(action)) is None
+
+
+def _place(action: Create | Ensure) -> tuple[str, str, str]:
     return action.object["kind"], action.object["metadata"]["name"], NS
 
 
