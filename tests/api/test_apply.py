@@ -13,6 +13,7 @@ from cdi_operator.cluster.cache import Cache
 from cdi_operator.cluster.client import REQUESTS, Client
 from cdi_operator.cluster.errors import Stale
 from cdi_operator.cluster.events import Recorder
+from cdi_operator.cluster.informer import followed
 from cdi_operator.flows.actions import Create, Delete, Ensure, PatchMeta, PatchSpec, PatchStatus, Plan, Ref, Wait
 from tests.api.apiserver import ControlPlane
 from tests.api.conftest import eventually
@@ -67,6 +68,18 @@ async def test_the_next_look_sees_our_own_writes(applier: Applier, cache: Cache,
     assert seen["status"]["phase"] == "Pending"
     assert seen["metadata"]["annotations"] == {"seen": "yes"}
     assert cache.get(CLAIM, "disk", namespace)
+
+
+@pytest.mark.parametrize(("own", "kept"), [("elsewhere", False), ("", True)])
+async def test_only_what_is_followed_is_kept(
+    own: str, kept: bool, client: Client, cache: Cache, clock: Clock, namespace: str
+) -> None:
+    """A copy of a ConfigMap beside each worker would stay in memory: nobody tells when it goes."""
+    applier = Applier(client, cache, Recorder(client, clock), clock, followed(own))
+    copy = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "copy", "namespace": namespace}}
+    await applier.carry_out((Ensure(copy),))
+    assert await client.get("ConfigMap", "copy", namespace)
+    assert (cache.get("ConfigMap", "copy", namespace) is not None) == kept
 
 
 async def test_an_empty_plan_makes_no_request(applier: Applier) -> None:
