@@ -21,9 +21,9 @@ from tests.containers import Blobs, file, squeezed, tar
 from tests.e2e import manifests, namespaces, node
 from tests.e2e.sources import Image, sha256
 from tests.transfer.proxy import Proxy, proxying
-from tests.transfer.registries import HTPASSWD, LOGIN, PASSWORD, TLS, free_port, registry
+from tests.transfer.registries import HTPASSWD, LOGIN, PASSWORD, TLS, registry
 from tests.transfer.s3server import ROOT, S3Server, serving_s3
-from tests.transfer.webserver import make_certificate
+from tests.transfer.webserver import free_port, make_certificate
 
 NAMESPACE = f"{namespaces.PREFIX}peers"
 DOMAIN = f"{NAMESPACE}.svc"
@@ -33,6 +33,8 @@ WEB_LOGIN = ("images", "let me in")
 SECRET_HEADER = "X-Secret: abracadabra"
 """Besides `X-Open: sesame`, which the example for users has."""
 PROXY_LOGIN = "foo:bar"
+SECRETS = (WEB_LOGIN[1], "abracadabra", ROOT[1], LOGIN.partition(":")[2])
+"""Nothing that anybody may be shown."""
 PRIVATE_PORT = 8443
 PRIVATE_DOOR = f"""
 server {{
