@@ -16,6 +16,7 @@ from tests.transfer.vmware import built
 PROGRAMS = {
     "bzip2": "bzip2",
     "docker-registry": "docker-registry",
+    "faketime": "faketime",
     "gcc": "gcc",
     "gzip": "gzip",
     "make": "make",

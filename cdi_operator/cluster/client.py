@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +33,8 @@ WATCH_S = 280
 SILENCE_S = 90.0
 """A watch without a word may be dead after this long, since bookmarks come about every 60 s. (Not among events.)"""
 LONGEST_LINE_BYTES = 4 << 20
+UNFENCED = frozenset({"Lease", "SubjectAccessReview", "TokenReview"})
+"""What a standby writes too: for the lease, and questions that are put as if they were objects."""
 
 REQUESTS = Counter(
     "cdi_api_requests", "Requests to the Kubernetes API by verb, kind and answer", ["verb", "kind", "code"]
@@ -45,6 +47,8 @@ class Client:
     def __init__(self, access: Access, *, timeout_s: float = 30.0) -> None:
         self._access = access
         self._timeout_s = timeout_s
+        self.fence: Callable[[], None] = lambda: None
+        """Asked before every request that changes something; it raises when this process may not, or not any more."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -187,6 +191,8 @@ class Client:
         if body is not None:
             arguments["data"] = json.dumps(body, separators=(",", ":")).encode()
             headers["Content-Type"] = f"application/{media}"
+        if method != "GET" and kind not in UNFENCED:
+            self.fence()
         code = "none"
         try:
             for attempt in ("first", "renewed"):

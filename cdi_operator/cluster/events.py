@@ -57,7 +57,9 @@ class _Allowance:
 
     def take(self, now: datetime) -> bool:
         if self.at is not None:
-            self.left = min(BURST, self.left + (now - self.at).total_seconds() / REFILL_S)
+            # A clock that was set back takes nothing away.
+            passed_s = max(0.0, (now - self.at).total_seconds())
+            self.left = min(BURST, self.left + passed_s / REFILL_S)
         self.at = now
         if self.left < 1:
             return False

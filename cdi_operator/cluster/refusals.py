@@ -41,7 +41,9 @@ class Refusals:
         entry = self._entries.get(_place(wanted))
         if entry is None or entry.wanted != wanted:
             return 0.0
-        return max(0.0, (entry.due - now).total_seconds())
+        wait_s = (entry.due - now).total_seconds()
+        # More than the longest: the clock was set back meanwhile.
+        return wait_s if 0 < wait_s <= LONGEST_RETRY_S else 0.0
 
     def refused(self, wanted: Object, error: ApiError, now: datetime) -> bool:
         """Take note. True when that is news: a plan made without knowing it is out of date."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from cdi_operator.api import annotations as names
@@ -16,6 +16,8 @@ from cdi_operator.storage.quantity import parse_quantity
 
 Key = tuple[str, str]
 """Namespace and name; the namespace of a cluster-scoped object is empty."""
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""By so much, the clocks of a cluster's machines may."""
 
 
 @dataclass(frozen=True)
@@ -248,3 +250,11 @@ def owner_reference(ref: Ref) -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def remaining_s(since: datetime, patience: timedelta, now: datetime) -> float:
+    """Seconds until something that was made at `since`, by the API server's clock, has had its time; 0 when it has, and
+    when our clock is so far behind that waiting for it would take who knows how long.
+    """
+    left = since + patience - now
+    return left.total_seconds() if timedelta() < left <= patience + CLOCKS_DIFFER else 0.0

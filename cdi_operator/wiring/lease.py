@@ -11,6 +11,7 @@ at most LEASE_S + 2 * POLL_S, one that stops gives the lease back and is replace
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ class Election:
     _seen_at_s: float = 0.0
     _lease: dict[str, Any] = field(default_factory=dict)
     """As the API server answered our last write."""
+    _held_since_s: float = -math.inf
+    """When that write was begun: nobody else counts from an earlier moment."""
 
     async def acquire(self) -> None:
         """Wait until the lease is ours."""
@@ -69,6 +72,13 @@ class Election:
                     await self._renew()
             except TimeoutError:
                 raise Lost(f"could not renew it for {GIVE_UP_S:.0f} s") from None
+
+    def fence(self) -> None:
+        """Raises Unreachable when the lease was not renewed in time. `keep` notices that too, but a process that stood
+        still (a paused machine, a stopped container) may come to its next write before it comes to `keep`.
+        """
+        if self.clock() - self._held_since_s > GIVE_UP_S:
+            raise Unreachable("the lease was not renewed in time: another replica may work by now")
 
     async def release(self) -> None:
         """Give it back, so that another replica takes over at once."""
@@ -129,9 +139,11 @@ class Election:
     async def _write(self, lease: Object | None, spec: Object) -> None:
         meta = lease["metadata"] if lease else {"name": NAME, "namespace": self.namespace}
         wanted = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, "spec": spec}
+        begun_s = self.clock()
         async with asyncio.timeout(REQUEST_S):
             written = await (self.client.replace(wanted) if lease else self.client.create(wanted))
         self._lease = dict(written)
+        self._held_since_s = begun_s if spec["holderIdentity"] else -math.inf
 
 
 def take(spec: Object, identity: str, now: datetime) -> dict[str, Any]:

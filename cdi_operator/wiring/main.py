@@ -97,6 +97,7 @@ async def _lead(options: Options, installation: Settings, client: Client, contro
             await controller.work(_for_ever())
     election = Election(client, installation.namespace, options.identity)
     await election.acquire()
+    client.fence = election.fence
     LEADS.set(1)
     try:
         with metrics.of_the_cluster(controller.cache):

@@ -15,7 +15,9 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from devcluster import binaries
 
@@ -24,8 +26,9 @@ START_LIMIT_S = 60.0
 
 
 class ControlPlane:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, audited: bool = False) -> None:
         self.directory = directory
+        self._audited = audited
         self.kubeconfig = directory / "kubeconfig"
         self._programs = binaries.ensure() / "bin"
         self._etcd_port, self._peer_port, self.port = free_ports(3)
@@ -54,6 +57,12 @@ class ControlPlane:
         command: list[str | Path] = [self._programs / "kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
         done = subprocess.run(command, input=stdin, text=True, check=True, capture_output=True)
         return done.stdout
+
+    def audit_log(self) -> Iterator[dict[str, Any]]:
+        """Every request so far: who, what, and what came of it."""
+        with self._audit_file.open() as lines:
+            for line in lines:
+                yield json.loads(line)
 
     def delete_from_etcd(self, *path: str) -> None:
         """What another API server would do while this one is away: nobody who watched this one is told."""
@@ -97,7 +106,18 @@ class ControlPlane:
             "--service-cluster-ip-range=10.96.0.0/16",
             # Nobody makes service accounts here, and pods are only ever looked at.
             "--disable-admission-plugins=ServiceAccount",
+            *(self._audit_flags() if self._audited else ()),
         ]
+
+    def _audit_flags(self) -> list[str]:
+        policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
+        file = self.directory / "audit-policy.json"
+        file.write_text(json.dumps(policy))
+        return [f"--audit-policy-file={file}", f"--audit-log-path={self._audit_file}", "--audit-log-mode=blocking"]
+
+    @property
+    def _audit_file(self) -> Path:
+        return self.directory / "audit.log"
 
     def _write_credentials(self) -> None:
         (self.directory / "tokens").write_text(f"{TOKEN},admin,admin,system:masters\n")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,27 @@ ENTRY = "from cdi_operator.wiring.main import main; main()"
 
 
 class ControllerProcess:
-    def __init__(self, kubeconfig: str, namespace: str, directory: Path, name: str) -> None:
+    def __init__(
+        self,
+        kubeconfig: str,
+        namespace: str,
+        directory: Path,
+        name: str,
+        *,
+        verbosity: int = 3,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.port, self.metrics_port = free_ports(2)
         self.log = directory / f"{name}.log"
         ports = [f"--health-port={self.port}", f"--metrics-port={self.metrics_port}"]
-        flags = [f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", *ports, "-v=3"]
-        environment = {**os.environ, "IMPORTER_IMAGE": "localhost/cdi-importer:test", "POD_NAME": name}
+        flags = [f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", *ports, f"-v={verbosity}"]
+        told = {"IMPORTER_IMAGE": "localhost/cdi-importer:test", "POD_NAME": name, **(environment or {})}
         self.ready_file = directory / f"{name}.ready"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", ENTRY, *flags, f"--ready-file={self.ready_file}"], stderr=log, env=environment
+                [sys.executable, "-c", ENTRY, *flags, f"--ready-file={self.ready_file}"],
+                stderr=log,
+                env={**os.environ, **told},
             )
 
     @property
@@ -46,6 +58,12 @@ class ControllerProcess:
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
+
+    def stop(self) -> None:
+        """As a pod is asked to end."""
+        if self.code is None:
+            self.signal(signal.SIGTERM)
+        self._process.wait(timeout=30)
 
     def end(self) -> None:
         if self.code is None:

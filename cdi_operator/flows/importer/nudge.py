@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import PatchMeta, Plan, Wait
-from cdi_operator.flows.seen import Worker
+from cdi_operator.flows.seen import Worker, remaining_s
 
 AFTER = tuple(timedelta(seconds=age_s) for age_s in (2, 4, 8))
 """Ages of the pod at which it is touched, if it still has not started. A start takes about one second."""
@@ -21,9 +21,8 @@ AFTER = tuple(timedelta(seconds=age_s) for age_s in (2, 4, 8))
 def nudge(worker: Worker, now: datetime) -> Plan:
     if not being_prepared(worker) or worker.nudges >= len(AFTER):
         return ()
-    left = worker.created_at + AFTER[worker.nudges] - now
-    if left > timedelta():
-        return (Wait(left.total_seconds()),)
+    if left_s := remaining_s(worker.created_at, AFTER[worker.nudges], now):
+        return (Wait(left_s),)
     return (PatchMeta(worker.ref, annotations={names.POD_NUDGED: str(worker.nudges + 1)}),)
 
 

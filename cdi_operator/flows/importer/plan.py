@@ -22,7 +22,7 @@ from cdi_operator.flows.importer.nudge import nudge
 from cdi_operator.flows.importer.pod import importer_pod
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.importer.words import Fate, told
-from cdi_operator.flows.seen import Claim, Worker
+from cdi_operator.flows.seen import Claim, Worker, remaining_s
 from cdi_operator.flows.settings import Settings
 from cdi_operator.storage.names import importer_pod_name
 
@@ -176,8 +176,8 @@ def noted(state: State, annotations: Mapping[str, str | None]) -> PatchMeta:
 
 def replace(claim: Claim, worker: Worker, now: datetime) -> Plan:
     """A pod that failed as a whole (evicted, its node gone) does not come back by itself: the next one takes over."""
-    left = worker.created_at + SHORTEST_LIFE - now
-    return (Wait(left.total_seconds()),) if left > timedelta() else remove(claim, worker)
+    left_s = remaining_s(worker.created_at, SHORTEST_LIFE, now)
+    return (Wait(left_s),) if left_s else remove(claim, worker)
 
 
 def told_on_claim(state: State, reason: str, message: str, more: Mapping[str, str] | None = None) -> Plan:

@@ -32,6 +32,13 @@ def test_the_wait_doubles_up_to_a_minute(tries: int, wait_s: float) -> None:
     assert refusals.wait_s(claim(), later(wait_s)) == 0
 
 
+@pytest.mark.parametrize("jump", [timedelta(days=-1), timedelta(days=1)])
+def test_a_clock_that_was_set_anew_is_no_reason_to_wait(jump: timedelta) -> None:
+    refusals = Refusals()
+    refusals.refused(claim(), QUOTA, NOW)
+    assert refusals.wait_s(claim(), NOW + jump) == 0
+
+
 def test_another_wish_is_tried_at_once() -> None:
     refusals = Refusals()
     refusals.refused(claim("9Ti"), QUOTA, NOW)

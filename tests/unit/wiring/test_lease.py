@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from cdi_operator.cluster.errors import Unreachable
 from cdi_operator.wiring.lease import GIVE_UP_S, LEASE_S, POLL_S, Election, micro_time, take
 
 NOW = datetime(2025, 6, 1, 12, 0, 0, 250, tzinfo=UTC)
@@ -46,6 +48,21 @@ def test_who_may_take_it(looks: list[tuple[float, dict[str, Any]]], wanted: bool
 )
 def test_transitions_count_changes_of_the_holder(before: dict[str, Any], transitions: int) -> None:
     assert take(before, "me", NOW)["leaseTransitions"] == transitions
+
+
+@pytest.mark.parametrize(
+    ("later_s", "may_write"),
+    [(0, True), (GIVE_UP_S, True), (GIVE_UP_S + 0.1, False), (3600, False)],
+)
+def test_nothing_is_written_once_the_others_may_have_begun(later_s: float, may_write: bool) -> None:
+    clock = [100.0]
+    election = Election(client=None, namespace="cdi", identity="me", clock=lambda: clock[0])  # type: ignore[arg-type]
+    with pytest.raises(Unreachable):
+        election.fence()
+    election._held_since_s = clock[0]
+    clock[0] += later_s
+    with nullcontext() if may_write else pytest.raises(Unreachable):
+        election.fence()
 
 
 def test_times_are_utc_with_microseconds() -> None:

@@ -25,6 +25,9 @@ def touched(pod, times):
     [
         (ASIDE, 0.5, Wait(1.5)),
         (ASIDE, 2.0, "1"),
+        # our clock is behind the API server's
+        (ASIDE, -30.0, Wait(32.0)),
+        (ASIDE, -86400.0, "1"),
         (pod(container=waiting("ContainerCreating"), **ON_NODE), 2.5, "1"),
         (touched(ASIDE, 1), 2.5, Wait(1.5)),
         (touched(ASIDE, 1), 4.0, "2"),
