@@ -26,24 +26,22 @@ async def test_a_secret_is_nowhere_but_in_its_secret(
     wanted["spec"]["source"] = {
         "http": {"url": "https://example.com/disk.img", "secretRef": "login", "secretExtraHeaders": ["extra"]}
     }
-    controller = start("one")
+    controller, told = start("one"), list[str]()
+    await client.create(wanted)
+
+    async def worker_is_there() -> bool:
+        told.append(await everything(client))
+        return '"secretName": "login"' in told[-1]
+
+    async def succeeded() -> bool:
+        found = await client.get("DataVolume", "vm-disk", namespace) or {}
+        return bool((found.get("status") or {}).get("phase") == "Succeeded")
+
     async with living(client, namespace):
-        await client.create(wanted)
-
-        async def worker_is_there() -> bool:
-            return "importer-prime-" in await everything(client)
-
         await eventually(worker_is_there, PATIENCE_S)
-        with_worker = await everything(client)
-
-        async def succeeded() -> bool:
-            found = await client.get("DataVolume", "vm-disk", namespace) or {}
-            return bool((found.get("status") or {}).get("phase") == "Succeeded")
-
+        assert '"automountServiceAccountToken": false' in told[-1]
         await eventually(succeeded, PATIENCE_S)
-    told = [with_worker, await everything(client), controller.log.read_text(), str(controller.metrics())]
-    assert '"secretName": "login"' in with_worker, "the worker gets it as a volume"
-    assert '"automountServiceAccountToken": false' in with_worker
+    told += [await everything(client), controller.log.read_text(), str(controller.metrics())]
     for value in values.values():
         for shape in (value, base64.b64encode(value.encode()).decode()):
             assert not any(shape in text for text in told)
