@@ -40,7 +40,7 @@ TOUCHES = 1000
 """Changes of a stranger's claim over which the cost of one is taken."""
 SAMPLES = 20
 STILL_S = 2.0
-PATIENCE_S = 900.0
+PATIENCE_S = 1800.0
 
 LIMITS = {
     "memory, MiB": 400.0,
