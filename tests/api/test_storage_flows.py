@@ -17,7 +17,7 @@ from cdi_operator.flows.settings import Settings
 
 SETTINGS = Settings(namespace="cdi", importer_image="importer", version="v1")
 NOW = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
-KINDS = ("StorageClass", "StorageProfile", "CDIConfig", "PersistentVolume")
+KINDS = ("StorageClass", "StorageProfile", "CDI", "CDIConfig", "Ingress", "PersistentVolume", "Secret")
 
 
 async def seen(client: Client) -> Cache:
@@ -92,3 +92,33 @@ async def test_the_config_follows_the_classes(client: Client, storage_class: str
     left = await client.get("CDIConfig", "config")
     assert left is not None
     assert storage_class not in left["status"]["filesystemOverhead"]["storageClass"]
+
+
+async def test_the_settings_of_a_cdi_object_become_those_of_the_config(client: Client) -> None:
+    """What was set before it came is taken over once; then it decides, and other edits are undone (spec 8.3)."""
+    await settle(client, await seen(client), config, ("", "config"))
+    ref = Ref("cdi.kubevirt.io/v1beta1", "CDIConfig", "config")
+    await client.patch(ref, {"spec": {"scratchSpaceStorageClass": "before"}})
+    cdi = Ref.of(
+        await client.create(
+            {"apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "CDI", "metadata": {"name": "cdi"}, "spec": {}}
+        )
+    )
+    try:
+        await settle(client, await seen(client), config, ("", "config"))
+        taken = await client.get("CDI", "cdi") or {}
+        assert taken["spec"]["config"]["scratchSpaceStorageClass"] == "before"
+        assert "cdi.kubevirt.io/configAuthority" in taken["metadata"]["annotations"]
+
+        decided = {"featureGates": ["HonorWaitForFirstConsumer"], "podResourceRequirements": {"limits": {"cpu": "2"}}}
+        await client.patch(cdi, {"spec": {"config": None}})
+        await client.patch(cdi, {"spec": {"config": decided}})
+        await client.patch(ref, {"spec": {"preallocation": True}})
+        await settle(client, await seen(client), config, ("", "config"))
+        told = await client.get("CDIConfig", "config") or {}
+        assert told["spec"] == decided
+        assert told["status"]["defaultPodResourceRequirements"]["limits"] == {"cpu": "2", "memory": "600M"}
+        assert told["status"]["preallocation"] is False
+        assert [owner["kind"] for owner in told["metadata"]["ownerReferences"]] == ["CDI"]
+    finally:
+        await client.delete(cdi)
