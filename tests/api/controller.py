@@ -32,12 +32,15 @@ class ControllerProcess:
         name: str,
         *,
         verbosity: int = 3,
+        elects: bool = True,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.port, self.metrics_port = free_ports(2)
         self.log = directory / f"{name}.log"
         ports = [f"--health-port={self.port}", f"--metrics-port={self.metrics_port}"]
         flags = [f"--kubeconfig={kubeconfig}", f"--namespace={namespace}", *ports, f"-v={verbosity}"]
+        if not elects:
+            flags.append("--leader-elect=false")
         told = {"IMPORTER_IMAGE": "localhost/cdi-importer:test", "POD_NAME": name, **(environment or {})}
         self.ready_file = directory / f"{name}.ready"
         with self.log.open("wb") as log:
