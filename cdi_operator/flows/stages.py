@@ -17,6 +17,7 @@ A checkpoint counts as copied by the uid of the pod that copied it, and a pod co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ from cdi_operator.flows.seen import Claim
 
 Notes = dict[str, str | None]
 """Annotations to write; None removes."""
+FIT = re.compile(r"[-A-Za-z0-9_.]{0,36}[A-Za-z0-9]")
+"""What may be in the name of an annotation behind `storage.checkpoint.copied.`: 63 characters in all."""
 LIST = ("checkpoints", "finalCheckpoint")
 """The fields of a DataVolume or a VolumeImportSource that make up the list."""
 
@@ -66,6 +69,13 @@ def at(claim: Claim, stages: Stages) -> Stage | None:
     """
     begun = names.CHECKPOINT_DONE in claim.annotations or names.IMPORT_POD_NAME in claim.annotations
     return noted(claim) or (None if begun else next(iter(stages), None))
+
+
+def unfit(stage: Stage) -> str:
+    """Why that checkpoint cannot be noted; empty when it can."""
+    if FIT.fullmatch(stage.current):
+        return ""
+    return f"checkpoint {stage.current!r} has to be at most 37 letters, digits, '-', '_', '.', the last no sign"
 
 
 def notes(stage: Stage | None) -> dict[str, str]:

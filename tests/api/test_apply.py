@@ -14,7 +14,19 @@ from cdi_operator.cluster.client import REQUESTS, Client
 from cdi_operator.cluster.errors import Stale
 from cdi_operator.cluster.events import Recorder
 from cdi_operator.cluster.informer import followed
-from cdi_operator.flows.actions import Create, Delete, Ensure, PatchMeta, PatchSpec, PatchStatus, Plan, Ref, Wait
+from cdi_operator.flows.actions import (
+    Create,
+    Delete,
+    Ensure,
+    Look,
+    PatchMeta,
+    PatchSpec,
+    PatchStatus,
+    Plan,
+    Ref,
+    Seen,
+    Wait,
+)
 from tests.api.apiserver import ControlPlane
 from tests.api.conftest import eventually
 from tests.api.objects import CLAIM, claim, data_volume
@@ -80,6 +92,34 @@ async def test_only_what_is_followed_is_kept(
     await applier.carry_out((Ensure(copy),))
     assert await client.get("ConfigMap", "copy", namespace)
     assert (cache.get("ConfigMap", "copy", namespace) is not None) == kept
+
+
+async def test_nothing_is_made_on_a_claim_that_has_changed_meanwhile(
+    applier: Applier, cache: Cache, client: Client, namespace: str
+) -> None:
+    """To ask for that changes nothing on the claim itself; but the first patch of all does, whatever is in it."""
+    await applier.carry_out((Create(claim(namespace)),))
+    await applier.carry_out((PatchMeta(Ref.of(cache.get(CLAIM, "disk", namespace) or {}), annotations={"a": "1"}),))
+    found = cache.get(CLAIM, "disk", namespace) or {}
+    seen = Seen(Ref.of(found), found["metadata"]["resourceVersion"])
+    await applier.carry_out((Create(data_volume(namespace), seen),))
+    assert cache.get("DataVolume", "vm-disk", namespace)
+    theirs = await client.patch(seen.ref, {"metadata": {"annotations": {"theirs": "1"}}})
+    assert int(theirs["metadata"]["resourceVersion"]) > int(seen.resource_version)
+    with pytest.raises(Stale):
+        await applier.carry_out((Create(pod(namespace, LABELS), seen),))
+    assert await client.get("Pod", "importer-disk", namespace) is None
+    assert (cache.get(CLAIM, "disk", namespace) or {})["metadata"]["resourceVersion"] == seen.resource_version
+
+
+async def test_what_nobody_follows_is_read_when_asked_for(applier: Applier, cache: Cache, namespace: str) -> None:
+    meta = {"name": "settings", "namespace": namespace}
+    await applier.carry_out((Ensure({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"a": "1"}}),))
+    for name, wanted in (("settings", {"a": "1"}), ("none", None)):
+        await applier.carry_out((Look(Ref("v1", "ConfigMap", name, namespace)),))
+        found = cache.found("ConfigMap", name, namespace)
+        assert found is not None
+        assert (found.object["data"] if found.object else None) == wanted
 
 
 async def test_an_empty_plan_makes_no_request(applier: Applier) -> None:

@@ -77,6 +77,37 @@ def test_a_running_machine_of_vmware(
 
 
 @pytest.mark.parametrize("storage_class", ["csi", "local"])
+def test_killed_stages(storage_class: str, installation: Installation, namespace: Kubectl, vcenter: VMware) -> None:
+    first, second = vcenter.vcenter.snapshots
+    source = vcenter.source(initImageURL=vcenter.image)
+    stages = [stage("", first), stage(first, second)]
+    namespace.create(vcenter.secret(), volume(source, storage_class, "Filesystem", checkpoints=stages[:1]))
+    with Watch(namespace, "datavolumes") as watch, Watch(namespace, "pods") as pods:
+        kill_stage(installation, namespace, pods, first)
+        watch.until(lambda now: phase(now, "disk") == "Paused", "the first checkpoint is copied", 120)
+        namespace("patch", "datavolume", "disk", "--type=merge", f"--patch={json.dumps(listing(stages))}")
+        kill_stage(installation, namespace, pods, second)
+        watch.until(lambda now: phase(now, "disk") == "Succeeded", "the second checkpoint is copied", 120)
+    assert content(installation, namespace, "Filesystem", DISK_BYTES) == vcenter.sha256(second)
+
+
+def test_stages_without_a_data_volume(installation: Installation, namespace: Kubectl, vcenter: VMware) -> None:
+    """A VolumeImportSource made by hand that lists them all, and the claim that it is meant for."""
+    first, second = vcenter.vcenter.snapshots
+    stages = listing([stage("", first), stage(first, second)])["spec"]
+    spec = {"source": vcenter.source(initImageURL=vcenter.image), "targetClaim": "disk", **stages}
+    source = {"apiVersion": manifests.CDI, "kind": "VolumeImportSource", "metadata": {"name": "machine"}, "spec": spec}
+    wanted = manifests.claim_spec("40Mi", mode="Block", storage_class="csi", access_mode="ReadWriteOnce")
+    wanted["dataSourceRef"] = {"apiGroup": "cdi.kubevirt.io", "kind": "VolumeImportSource", "name": "machine"}
+    namespace.create(vcenter.secret(), source, manifests.claim("disk", wanted), manifests.claim("other", wanted))
+    with Watch(namespace, "pvc") as claims:
+        claims.until(lambda now: phase(now, "disk") == "Bound", "the claim is filled", 120)
+    assert content(installation, namespace, "Block", DISK_BYTES) == vcenter.sha256(second)
+    assert namespace.get("pvc", "other")["status"]["phase"] == "Pending"
+    assert "the VolumeImportSource is meant for the claim disk" in namespace.events()
+
+
+@pytest.mark.parametrize("storage_class", ["csi", "local"])
 def test_the_image_with_the_library_comes_late(
     storage_class: str, installation: Installation, namespace: Kubectl, vcenter: VMware
 ) -> None:
@@ -94,6 +125,21 @@ def test_the_image_with_the_library_comes_late(
         finally:
             installation.own("delete", "configmap", "v2v-vmware", "--ignore-not-found")
     assert condition({"disk": namespace.get("datavolume", "disk")}, "Bound") == ("True", "Bound", "PVC disk Bound")
+    assert content(installation, namespace, "Filesystem", DISK_BYTES) == vcenter.sha256()
+
+
+def test_settings_for_the_library(installation: Installation, namespace: Kubectl, vcenter: VMware) -> None:
+    """In a ConfigMap that comes late, too."""
+    source = vcenter.source(initImageURL=vcenter.image, extraArgs="settings")
+    near = {"kubernetes.io/os": "linux"}
+    namespace.create(vcenter.secret(), volume(source, "csi", "Filesystem"))
+    with Watch(namespace, "datavolumes") as watch, Watch(namespace, "pods") as pods:
+        lacks = "ConfigMap 'settings' (extraArgs) not found"
+        watch.until(lambda now: lacks in condition(now, "Running")[2], "it says what it lacks")
+        data = {"vddk-config-file": "good", "vddk-node-selector": json.dumps(near)}
+        namespace.create(manifests.config_map("settings", **data))
+        watch.until(lambda now: phase(now, "disk") == "Succeeded", "it is imported", 90)
+        assert pods.seen[0]["spec"]["nodeSelector"] == {"kubernetes.io/arch": "amd64", **near}
     assert content(installation, namespace, "Filesystem", DISK_BYTES) == vcenter.sha256()
 
 
@@ -135,8 +181,7 @@ def migrate(namespace: Kubectl, source: Object, storage_class: str, mode: str, s
         watch.until(lambda now: phase(now, "disk") == "Paused", "the first checkpoint is copied", 90)
         pods.until(lambda now: not now, "its pod is gone")
         assert "Multistage import into PVC disk is paused" in namespace.events()
-        more = {"spec": {"checkpoints": stages, "finalCheckpoint": True}}
-        namespace("patch", "datavolume", "disk", "--type=merge", f"--patch={json.dumps(more)}")
+        namespace("patch", "datavolume", "disk", "--type=merge", f"--patch={json.dumps(listing(stages))}")
         watch.until(lambda now: phase(now, "disk") == "Succeeded", "the second checkpoint is copied", 90)
         went = phases(watch.history("disk"))
         names = {obj["metadata"]["name"].rpartition("-checkpoint-")[2] for obj in pods.seen}
@@ -148,8 +193,22 @@ def migrate(namespace: Kubectl, source: Object, storage_class: str, mode: str, s
     assert namespace.items("volumeimportsources") == []
 
 
+def kill_stage(installation: Installation, namespace: Kubectl, pods: Watch, checkpoint: str) -> None:
+    """Its pod, as soon as there is one, and the controller that made it."""
+    pods.until(lambda now: any(name.endswith(f"-{checkpoint}") for name in now), "its pod is made")
+    now = ("--grace-period=0", "--force")
+    for name in [name for name in pods.now if name.endswith(f"-{checkpoint}")]:
+        namespace("delete", "pod", name, *now, "--ignore-not-found")
+    installation.own("delete", "pod", installation.leader(), *now)
+
+
 def stage(previous: str, current: str) -> Object:
     return {"previous": previous, "current": current}
+
+
+def listing(stages: list[Object]) -> Object:
+    """The change that lists all stages."""
+    return {"spec": {"checkpoints": stages, "finalCheckpoint": True}}
 
 
 def volume(source: Object, storage_class: str, mode: str, **more: Any) -> Object:

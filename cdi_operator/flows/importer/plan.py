@@ -73,6 +73,8 @@ def start(state: State, settings: Settings, now: datetime) -> Plan:
     )
     if lacking := proxy.lacking(state, settings):
         return told_on_claim(state, reasons.ERR_STARTING_POD, f"{text}: {lacking}")
+    if state.stage and (wrong := stages.unfit(state.stage)):
+        return told_on_claim(state, reasons.ERR_STARTING_POD, f"{text}: {wrong}")
     if wrong := vddk.wrong(state):
         again = Wait(vddk.FRESH.total_seconds())
         return (*told_on_claim(state, reasons.ERR_STARTING_POD, f"{text}: {wrong}"), again)

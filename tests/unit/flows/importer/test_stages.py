@@ -201,6 +201,23 @@ def test_the_list_of_the_data_volume_in_the_legacy_flow(claim, storage, name):
     assert make.object["metadata"]["name"] == name
 
 
+@pytest.mark.parametrize(
+    ("checkpoint", "begins"),
+    [
+        ("snapshot-42", True),
+        ("6f4a5ab1-0c2e-4bb1-b7c8-b6c1a6a4f1d2", True),
+        ("x" * 37, True),
+        ("x" * 38, False),
+        ("52 3c ec 11/4", False),
+        ("first-", False),
+    ],
+)
+def test_a_checkpoint_that_could_not_be_noted_is_not_begun(checkpoint, begins):
+    actions = look(given(at("", checkpoint), listing(checkpoint)))
+    assert (summary(actions) != ["note"]) == begins
+    assert begins or f"checkpoint {checkpoint!r} has to be" in actions[0].annotations[names.RUNNING_MESSAGE]
+
+
 def test_somebody_elses_data_volume_says_nothing():
     stranger = having(data_volume(**listing("one")), metadata={"uid": "uid-other"})
     (make,) = look(World(*LOCAL, HONOURS_WAIT, stranger, legacy("Bound")), KEY)
