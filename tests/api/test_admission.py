@@ -352,6 +352,17 @@ async def test_a_certificate_that_ends_is_replaced_while_it_serves(admission: Ad
     assert bundle["data"]["ca-bundle.crt"].count("BEGIN CERTIFICATE") == 2, "the old authority is trusted on"
 
 
+@pytest.mark.parametrize("how", [(), ("--server-side", "--force-conflicts")], ids=["client-side", "server-side"])
+def test_who_applies_the_manifests_again_leaves_the_trust_alone(admission: Admission, how: tuple[str, ...]) -> None:
+    for hook in configurations(admission.port):
+        hook["metadata"]["labels"]["again"] = "true"
+        admission.plane.kubectl("apply", *how, "--filename=-", stdin=json.dumps(hook))
+        found = json.loads(admission.plane.kubectl("get", hook["kind"], hook["metadata"]["name"], "--output=json"))
+        assert found["metadata"]["labels"]["again"] == "true"
+        assert found["webhooks"][0]["clientConfig"]["caBundle"]
+    assert "created (server dry run)" in admission.create(volume())
+
+
 async def test_a_signer_that_cannot_sign_is_replaced(admission: Admission, client: Client) -> None:
     shown = admission.shown()
     key = {"data": {"tls.key": "bm8ga2V5"}}

@@ -151,22 +151,12 @@ def class_appears(name: str) -> Callable[[Place], None]:
     return heal
 
 
-def taken_name(place: Place, name: str) -> Object:
-    place.kubectl.apply(manifests.claim(name, manifests.claim_spec("1Mi", storage_class="csi", **MODES)))
-    return place.volume(name, place.server.url("small.qcow2"))
-
-
-def the_name_is_free(place: Place) -> None:
-    place.kubectl.delete("pvc", "taken-name")
-
-
 CANNOT_CONNECT = "Unable to connect to http data source"
 NOT_FOUND = f"{CANNOT_CONNECT}: expected status code 200, got 404. Status: 404 Not Found"
 NO_HEADER = "could not process image header"
 NO_IMAGE = "Invalid format html for image"
 TOO_SMALL = "DataVolume too small to contain image"
 NO_CLASS = "PVC spec is missing accessMode and no storageClass to choose profile"
-TAKEN = 'Resource "taken-name" already exists and is not managed by DataVolume'
 
 WRONG = [
     Wrong("unknown-name", unknown_name, ("Running", "Error", CANNOT_CONNECT), CANNOT_CONNECT, the_name_appears),
@@ -191,7 +181,6 @@ WRONG = [
         f'"{OTHER_NEW_CLASS}" not found',
         class_appears(OTHER_NEW_CLASS),
     ),
-    Wrong("taken-name", taken_name, ("Bound", "ErrResourceExists", TAKEN), TAKEN, the_name_is_free),
 ]
 each = pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
 
@@ -332,6 +321,17 @@ def test_exceeded_quota(used_up: str, namespace: Kubectl, server: WebServer) -> 
             assert phase(volumes.now, "poor") == "Pending"
         namespace.apply(manifests.quota("limit", **dict.fromkeys(hard, later)))
         volumes.until(lambda now: phase(now, "poor") == "Succeeded", "it heals when the quota is raised")
+
+
+def test_a_name_that_is_taken(namespace: Kubectl) -> None:
+    """By somebody's claim: refused until that is gone."""
+    asked = manifests.claim_spec("1Mi", storage_class="csi", **MODES)
+    namespace.apply(manifests.claim("taken", asked))
+    wanted = manifests.data_volume("taken", source={"blank": {}}, pvc=asked)
+    assert f"Destination PVC {namespace.namespace}/taken already exists" in refusal(namespace, wanted)
+    namespace.delete("pvc", "taken")
+    namespace.apply(wanted)
+    namespace.wait("dv/taken", "jsonpath={.status.phase}=Succeeded")
 
 
 INVALID: dict[str, tuple[Object, tuple[str, ...]]] = {

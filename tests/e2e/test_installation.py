@@ -19,6 +19,7 @@ from tests.e2e.namespaces import wait_for_none
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase
 
+HOOKS = "validatingwebhookconfigurations,mutatingwebhookconfigurations"
 QUIET = timedelta(seconds=20)
 BY_THE_WAY = ("Lease", "TokenReview", "SubjectAccessReview")
 Calls = Mapping[tuple[str, str], float]
@@ -113,16 +114,28 @@ def test_upgrade_and_rollback(
         namespace.apply(slow_import(server, "through"))
         volumes.until(lambda now: phase(now, "through") == "ImportInProgress", "the import is under way")
         before = {pod["metadata"]["uid"] for pod in installation.controllers()}
+        trusted = trusted_servers(installation)
         installation.own.helm("upgrade", RELEASE, CHART, "--reuse-values", "--set=controller.verbosity=3", *settled)
+        assert trusted_servers(installation) == trusted
         args = installation.own.get(CONTROLLER)["spec"]["template"]["spec"]["containers"][0]["args"]
         assert args == ["-v=3"]
         assert not before & {pod["metadata"]["uid"] for pod in installation.controllers()}
         volumes.until(lambda now: phase(now, "through") == "Succeeded", "the import ends")
         installation.own.helm("rollback", RELEASE, *settled)
+        assert trusted_servers(installation) == trusted
     assert volumes.now["through"]["status"].get("restartCount", 0) == 0
     wanted = disks.Expected("through", "Block", images["medium.qcow2"].virtual_bytes)
     found = disks.read(namespace, installation.python_image, [wanted])
     assert found["through"].sha256 == images["medium.qcow2"].sha256
+
+
+def trusted_servers(installation: Installation) -> dict[str, str]:
+    """caBundle of each webhook: what the controller writes into helm's objects, and helm leaves alone."""
+    found = installation.kubectl.items(HOOKS, f"--selector=app.kubernetes.io/instance={RELEASE}")
+    trusted = {hook["name"]: hook["clientConfig"].get("caBundle", "") for obj in found for hook in obj["webhooks"]}
+    assert len(trusted) == 6
+    assert all(trusted.values())
+    return trusted
 
 
 def test_no_right_is_missing(installation: Installation) -> None:
@@ -145,8 +158,7 @@ def test_uninstall_and_install(installation: Installation, namespace: Kubectl, s
         assert left == ["ServiceAccount/default"]
         of_release = f"--selector=app.kubernetes.io/instance={RELEASE}"
         clusterwide = "clusterroles,clusterrolebindings,priorityclasses"
-        hooks = "validatingwebhookconfigurations,mutatingwebhookconfigurations"
-        assert cluster.items(f"{clusterwide},{hooks}", of_release) == []
+        assert cluster.items(f"{clusterwide},{HOOKS}", of_release) == []
         # The certificates go with what stands for the installation, a moment later.
         wait_for_none(installation.own, "secrets,configmaps", "--selector=app=containerized-data-importer")
         namespace.apply(small_import(server, "patient"))
