@@ -136,6 +136,8 @@ class Report:
     """What the user could do about the error."""
     format: str = ""
     virtual_size_bytes: int = 0
+    total_bytes: int = 0
+    """Size of the source; 0 where it does not say."""
     source_bytes: int = 0
     resumed_bytes: int = 0
     """What earlier attempts had fetched, not in source_bytes."""

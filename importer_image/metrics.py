@@ -68,22 +68,33 @@ def _serve(listener: socket.socket, owner_uid: str, snapshot: Callable[[], Snaps
 
 
 def exposition(now: Snapshot, owner_uid: str) -> str:
-    """The text format of Prometheus. What is not known is left out."""
-    lines = []
+    """The text format of Prometheus. What is not known is left out.
 
-    def metric(name: str, kind: str, help_text: str, value: float | None) -> None:
-        if value is not None:
-            lines.append(f"# HELP {name} {help_text}")
-            lines.append(f"# TYPE {name} {kind}")
-            lines.append(f'{name}{{ownerUID="{owner_uid}"}} {value:.10g}')
-
+    The first is the reference's, and stands first with no other label: clients find it by pattern (spec 3.8).
+    """
     percent = None if now.percent is None else round(now.percent, 2)
-    metric("kubevirt_cdi_import_progress_total", "counter", "The import progress in percentage", percent)
-    metric(
-        "kubevirt_cdi_import_source_bytes_total", "counter", "Bytes that have come from the source", now.source_bytes
+    about = {"stage": now.stage, "format": now.format}
+    rows: tuple[tuple[str, str, str, float | None, dict[str, str]], ...] = (
+        ("progress_total", "counter", "The import progress in percentage", percent, {}),
+        ("source_bytes_total", "counter", "Bytes that have come from the source", now.source_bytes, {}),
+        ("source_size_bytes", "gauge", "Size of the source", now.total_bytes, {}),
+        ("resumed_bytes", "gauge", "Bytes of the source that earlier attempts had fetched", now.resumed_bytes, {}),
+        ("written_bytes_total", "counter", "Bytes written to the volume", now.written_bytes, {}),
+        ("virtual_size_bytes", "gauge", "Size of the disk in the image", now.virtual_bytes, {}),
+        ("speed_bytes_per_second", "gauge", "Speed over the last seconds", round(now.speed), {}),
+        ("average_speed_bytes_per_second", "gauge", "Speed since the beginning", round(now.average), {}),
+        ("eta_seconds", "gauge", "Time until the last byte has come", now.eta_s, {}),
+        ("info", "gauge", "What the importer does, and the format of the image", 1, about),
     )
-    metric("kubevirt_cdi_import_source_size_bytes", "gauge", "Size of the source", now.total_bytes)
-    metric("kubevirt_cdi_import_written_bytes_total", "counter", "Bytes written to the volume", now.written_bytes)
-    metric("kubevirt_cdi_import_speed_bytes_per_second", "gauge", "Speed over the last seconds", round(now.speed))
-    metric("kubevirt_cdi_import_eta_seconds", "gauge", "Time until the last byte has come", now.eta_s)
+    lines = []
+    for name, kind, help_text, value, more in rows:
+        if value is not None:
+            name = f"kubevirt_cdi_import_{name}"
+            labels = ",".join(f'{label}="{text}"' for label, text in {"ownerUID": owner_uid, **more}.items())
+            lines += [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}", f"{name}{{{labels}}} {exact(value)}"]
     return "\n".join([*lines, ""])
+
+
+def exact(value: float) -> str:
+    """Whole numbers with all their digits."""
+    return str(value) if isinstance(value, int) else f"{value:.10g}"

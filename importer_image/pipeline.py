@@ -156,6 +156,7 @@ def unpack(job: Job, progress: Progress, environment: Mapping[str, str]) -> Repo
         with closing(source), told_as("Unable to transfer source data to target directory"):
             with progress.stage("transfer"), told_as("unable to untar files from endpoint"):
                 log("importing", format=archive.name, target=directory.path)
+                progress.format = archive.name
                 for entry in progress.watched(archive.entries(), "fetch", "write"):
                     directory.put(entry)
                     progress.written_bytes = directory.written_bytes
@@ -176,6 +177,7 @@ def refuse_as_archive(job: Job) -> None:
 def decode(job: Job, image: Image, target: Target, attempt: Attempt, progress: Progress) -> int:
     """Returns the size of the image's disk in bytes."""
     log("importing", format=image.name, virtual_bytes=image.virtual_bytes, target=target.path)
+    progress.format, progress.virtual_bytes = image.name, image.virtual_bytes
     end = 0
     with progress.stage("transfer"), told_as(APPLYING if job.source.is_delta else CONTEXTS.get(image.name, CONVERTING)):
         covered = attempt.begin(image.virtual_bytes)
@@ -217,6 +219,7 @@ def done(job: Job, progress: Progress, **found: Any) -> Report:
     """`found`: what else the report tells."""
     return Report(
         message=IMPORT_COMPLETE,
+        total_bytes=progress.total_bytes or 0,
         source_bytes=progress.source_bytes,
         resumed_bytes=progress.resumed_bytes,
         written_bytes=progress.written_bytes,
@@ -231,6 +234,9 @@ def failed(progress: Progress, text: str, kind: ErrorKind, hint: str = "") -> Re
         message=text,
         error=kind,
         hint=hint,
+        format=progress.format,
+        virtual_size_bytes=progress.virtual_bytes or 0,
+        total_bytes=progress.total_bytes or 0,
         source_bytes=progress.source_bytes,
         resumed_bytes=progress.resumed_bytes,
         written_bytes=progress.written_bytes,

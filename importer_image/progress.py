@@ -33,6 +33,10 @@ class Snapshot:
     """Bytes per second since the first byte."""
     resumed_bytes: int = 0
     """What earlier attempts had fetched, not in source_bytes."""
+    format: str = ""
+    """Of the image; empty until it is found out."""
+    virtual_bytes: int | None = None
+    """Size of the disk in the image; None while, and where, that is not known."""
 
     @property
     def percent(self) -> float | None:
@@ -65,6 +69,8 @@ class Progress:
         self.total_bytes: int | None = None
         self.resumed_bytes = 0
         self.written_bytes = 0
+        self.format = ""
+        self.virtual_bytes: int | None = None
         self.stage_seconds: dict[str, float] = {}
         self._clock = clock
         self._started = clock()
@@ -133,6 +139,8 @@ class Progress:
             recent,
             average,
             self.resumed_bytes,
+            self.format,
+            self.virtual_bytes,
         )
 
     def _forget(self, now: float) -> None:

@@ -144,7 +144,9 @@ def test_stages() -> None:
     assert progress.snapshot().stage == "start"
 
 
-HALF = Snapshot("transfer", 500_000_000, 1_000_000_000, 2_000_000, 5.0, 100e6, 100e6)
+HALF = Snapshot(
+    "transfer", 500_000_000, 1_000_000_000, 2_000_000, 5.0, 100e6, 100e6, format="qcow2", virtual_bytes=20_000_000_000
+)
 UNKNOWN = Snapshot("transfer", 1234, None, 0, 1.0, 0.0, 0.0)
 
 
@@ -155,6 +157,8 @@ def test_metrics_as_the_reference_names_them() -> None:
     assert 'kubevirt_cdi_import_eta_seconds{ownerUID="some-uid"} 5\n' in text
     assert 'kubevirt_cdi_import_source_bytes_total{ownerUID="some-uid"} 500000000\n' in text
     assert 'kubevirt_cdi_import_speed_bytes_per_second{ownerUID="some-uid"} 100000000\n' in text
+    assert 'kubevirt_cdi_import_virtual_size_bytes{ownerUID="some-uid"} 20000000000\n' in text
+    assert 'kubevirt_cdi_import_info{ownerUID="some-uid",stage="transfer",format="qcow2"} 1\n' in text
     assert "progress_total{" not in exposition(UNKNOWN, "some-uid")
 
 
