@@ -14,6 +14,8 @@ from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 from importer_image.errors import Permanent
 
 PORTS = {"http": 80, "https": 443}
+SIGNATURES = ("x-amz-signature=", "x-goog-signature=", "signature=", "sig=")
+"""Parameters of a URL that lets in whoever has it, for a while: of S3, Google's and Azure's storage."""
 _LEFT_AS_IT_IS = "/?%:@!$&'()*+,;=~-._[]"
 
 
@@ -37,6 +39,12 @@ class Address:
     def shown(self) -> str:
         """The URL without credentials, for messages and logs."""
         return f"{self.scheme}://{self.authority}{self.target}"
+
+    @property
+    def signed(self) -> bool:
+        """Whether the URL itself is the permission, which ends some time."""
+        query = self.target.partition("?")[2].lower()
+        return any(parameter.startswith(SIGNATURES) for parameter in query.split("&"))
 
     @property
     def fingerprint(self) -> str:

@@ -108,7 +108,7 @@ class RangeReader:
             self._address, self._connection = visit.address, visit.connection
             response, found = visit.response, visit.answer
         else:
-            found = understand(response, wanted)
+            found = understand(response, wanted, self._address)
         answer.same(self._facts, found.facts)
         if not found.ranged or found.length is None:
             raise answer.WrongRange("the server has ceased to answer requests for ranges")

@@ -24,6 +24,11 @@ USER_AGENT = "cdi-golang-importer"
 """Clients search the logs of their servers for it (spec 5.3)."""
 REDIRECT_LIMIT = 10
 KEYS = "The secret needs the keys accessKeyId and secretKey, or one header in each key."
+NOT_LET_IN = (400, 401, 403)
+SIGNATURE_ENDED = (
+    "The URL is signed, and the signature may have expired, or be for another method than GET: sign it anew, for "
+    "longer than the import takes."
+)
 NOT_FOR_OTHER_HOSTS = ("authorization", "cookie", "www-authenticate")
 
 
@@ -65,7 +70,7 @@ class Site:
             try:
                 elsewhere = self._sent_on(connection, response, attempt)
                 if not elsewhere:
-                    return Visit(address, connection, response, understand(response, byte_range))
+                    return Visit(address, connection, response, understand(response, byte_range, address))
             except BaseException:
                 connection.close()
                 raise
@@ -138,8 +143,13 @@ def ask(connection: Connection, address: Address, byte_range: tuple[int, int] | 
         raise fault.failure_of(error, address, connection.route.hop) from error
 
 
-def understand(response: HTTPResponse, byte_range: tuple[int, int] | None) -> Answer:
-    return answer.understood(response.status, response.reason, response.headers, byte_range, time.time())
+def understand(response: HTTPResponse, byte_range: tuple[int, int] | None, address: Address) -> Answer:
+    try:
+        return answer.understood(response.status, response.reason, response.headers, byte_range, time.time())
+    except answer.Refused as refusal:
+        if address.signed and refusal.status in NOT_LET_IN:
+            refusal.hint = SIGNATURE_ENDED
+        raise
 
 
 def parse_header(text: str) -> tuple[str, str]:

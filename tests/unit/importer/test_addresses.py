@@ -56,6 +56,22 @@ def test_not_a_url(url: str) -> None:
         parse(url)
 
 
+@pytest.mark.parametrize(
+    ("query", "signed"),
+    [
+        ("", False),
+        ("?a=b&x-id=GetObject", False),
+        ("?design=x", False),
+        ("?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0a", True),
+        ("?X-Goog-Signature=0a", True),
+        ("?AWSAccessKeyId=A&Signature=0a&Expires=1", True),
+        ("?sv=2024&sig=0a", True),
+    ],
+)
+def test_signed(query: str, signed: bool) -> None:
+    assert parse(f"https://host/x{query}").signed == signed
+
+
 def test_credentials_are_never_shown() -> None:
     assert parse("https://me:secret@host:444/x?y").shown == "https://host:444/x?y"
 
