@@ -88,4 +88,5 @@ def _version(resource: type[Resource], name: str) -> dict[str, Any]:
 
 
 def _column(column: Column) -> dict[str, Any]:
-    return {"name": column.name, "type": column.type, "jsonPath": column.path}
+    more = {"priority": 1} if column.wide else {}
+    return {"name": column.name, "type": column.type, "jsonPath": column.path, **more}

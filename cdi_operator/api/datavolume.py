@@ -22,6 +22,7 @@ from cdi_operator.api.sources import (
     UploadSource,
     VDDKSource,
 )
+from cdi_operator.api.transfer import TransferStatus
 
 ContentType = Literal["kubevirt", "archive"]
 
@@ -124,7 +125,10 @@ class DataVolumeStatus(Model):
     restart_count: Int32 | None = None
     """RestartCount is the number of times the pod populating the DataVolume has restarted"""
     conditions: tuple[Condition, ...] = ()
-    """Bound: the claim has its volume. Running: data is being moved, or why not. Ready: the data is there."""
+    """Bound: the claim has its volume. Running: data is being moved, or why not. Ready: the data is there. Failing,
+    only there when it is so: the last attempt has failed and the next has not got further yet."""
+    transfer: TransferStatus | None = None
+    """What is happening, how fast, until when, and why not."""
 
 
 class DataVolume(Resource):
@@ -140,6 +144,9 @@ class DataVolume(Resource):
             Column("Progress", ".status.progress"),
             Column("Restarts", ".status.restartCount", "integer"),
             Column("Age", ".metadata.creationTimestamp", "date"),
+            Column("Speed", ".status.transfer.speed", wide=True),
+            Column("ETA", ".status.transfer.eta", wide=True),
+            Column("Message", ".status.transfer.message", wide=True),
         ),
         status_subresource=True,
         selectable_fields=(".status.phase",),

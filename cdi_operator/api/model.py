@@ -95,6 +95,8 @@ class Column:
     name: str
     path: str
     type: Literal["string", "integer", "date"] = "string"
+    wide: bool = False
+    """Only with `--output wide`."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from cdi_operator.cluster.indices import INDICES, Values
 from cdi_operator.cluster.refusals import Refusals
 from cdi_operator.flows.actions import Object, Ref
 from cdi_operator.flows.seen import Key
+from cdi_operator.flows.transfer import Reading
 from cdi_operator.flows.view import Found, Refusal
 
 Listener = Callable[[Object], None]
@@ -38,7 +39,7 @@ class Cache:
         self._objects: dict[str, dict[Key, Object]] = {}
         self._filed: dict[tuple[str, str, str], dict[Key, None]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
-        self._progress: dict[str, float] = {}
+        self._progress: dict[str, Reading] = {}
         self._found: OrderedDict[tuple[str, Key], Found] = OrderedDict()
         self._listeners: list[Listener] = []
 
@@ -56,7 +57,7 @@ class Cache:
         objects = self._objects.get(kind, {})
         return tuple(objects[place] for place in self._filed.get((kind, index, value), ()))
 
-    def progress(self, pod_uid: str) -> float | None:
+    def progress(self, pod_uid: str) -> Reading | None:
         return self._progress.get(pod_uid)
 
     def refusal(self, kind: str, name: str, namespace: str = "") -> Refusal | None:
@@ -120,12 +121,12 @@ class Cache:
             if known["metadata"]["uid"] not in listed and version(known) <= as_of and listed_if(known):
                 self.forget(known)
 
-    def measured(self, pod: Object, percent: float) -> None:
+    def measured(self, pod: Object, told: Reading) -> None:
         """A worker told how far it is."""
         uid = pod["metadata"]["uid"]
-        if uid in self._deleted or self._progress.get(uid) == percent:
+        if uid in self._deleted or self._progress.get(uid) == told:
             return
-        self._progress[uid] = percent
+        self._progress[uid] = told
         self._tell(pod)
 
     def looked(self, ref: Ref, found: Found) -> None:

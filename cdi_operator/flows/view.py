@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from cdi_operator.flows.actions import Object, Ref
+from cdi_operator.flows.transfer import Reading
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class View(Protocol):
         """Objects of `kind` whose index `index` (see `cdi_operator.cluster.indices.INDICES`) has `value`."""
         ...
 
-    def progress(self, pod_uid: str) -> float | None:
-        """Percent that a running worker pod last told of its transfer; None before the first answer."""
+    def progress(self, pod_uid: str) -> Reading | None:
+        """What a running worker pod last told of its transfer; None before the first answer."""
         ...
 
     def refusal(self, kind: str, name: str, namespace: str = "") -> Refusal | None:

@@ -66,17 +66,24 @@ async def test_percentages_arrive_while_the_worker_runs_and_not_after(
 ) -> None:
     monkeypatch.setattr(progress, "EVERY_S", 0.02)
     cache, woken = Cache(), list[float | None]()
+
+    def percent() -> float | None:
+        told = cache.progress("pod")
+        return told.percent if told else None
+
     scraper = Scraper(cache)
-    cache.subscribe(lambda pod: woken.append(cache.progress("pod")))
+    cache.subscribe(lambda pod: woken.append(percent()))
     scraping = asyncio.create_task(scraper.run())
 
     cache.put(worker.pod(1, "Pending"))
     cache.put(worker.pod(2))
-    await eventually(lambda: cache.progress("pod") == 0.0)
+    await eventually(lambda: percent() == 0.0)
     worker.percent = 12.5
-    await eventually(lambda: cache.progress("pod") == 12.5)
-    await eventually(lambda: worker.asked > 5)
-    assert woken == [None, None, 0.0, 12.5], "a percentage that is the same wakes nobody"
+    await eventually(lambda: percent() == 12.5)
+    worker.percent = 12.9
+    asked = worker.asked
+    await eventually(lambda: worker.asked > asked + 5)
+    assert woken == [None, None, 0.0, 12.5], "less than a percent more wakes nobody"
 
     cache.put(worker.pod(3, "Succeeded"))
     await until_still(lambda: worker.asked, 0.2)

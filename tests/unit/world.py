@@ -32,6 +32,7 @@ from cdi_operator.flows.actions import (
     Wait,
 )
 from cdi_operator.flows.seen import timestamp
+from cdi_operator.flows.transfer import Reading
 from cdi_operator.flows.view import Found, Refusal
 
 NOW = datetime(2025, 6, 1, 12, 0, 0, tzinfo=UTC)
@@ -46,7 +47,7 @@ class World:
     def __init__(self, *objects: dict[str, Any], now: datetime = NOW) -> None:
         self.now = now
         self.emitted: list[Emit] = []
-        self.percents: dict[str, float] = {}
+        self.readings: dict[str, Reading] = {}
         """What `progress` answers, by uid of the pod."""
         self.changes: list[tuple[Object, bool]] = []
         """Every object that came, changed or went, in order, and whether it is still there: what watches tell."""
@@ -72,8 +73,8 @@ class World:
         filed = INDICES[kind][index]
         return [obj for obj in self.all(kind) if value in filed(obj)]
 
-    def progress(self, pod_uid: str) -> float | None:
-        return self.percents.get(pod_uid)
+    def progress(self, pod_uid: str) -> Reading | None:
+        return self.readings.get(pod_uid)
 
     def refusal(self, kind: str, name: str, namespace: str = "") -> Refusal | None:
         return self.refusals.get((kind, namespace, name))

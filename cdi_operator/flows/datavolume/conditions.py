@@ -1,4 +1,4 @@
-"""The conditions Bound, Ready and Running of a DataVolume (spec 2.4).
+"""The conditions Bound, Ready and Running of a DataVolume (spec 2.4), and Failing, which is ours.
 
 Clients compare type, status and reason exactly, and look for the message inside.
 """
@@ -12,6 +12,7 @@ from cdi_operator.api import reasons
 from cdi_operator.flows.conditions import Condition
 from cdi_operator.flows.datavolume.state import State
 from cdi_operator.flows.seen import Claim
+from cdi_operator.flows.transfer import Transfer, said
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,10 @@ class Trouble:
 
 
 def conditions(state: State, phase: str, trouble: Trouble | None) -> tuple[Condition, ...]:
-    running = running_condition(state.own_claim)
-    return bound_condition(state, trouble), ready_condition(phase, running, trouble), running
+    transfer = state.transfer
+    running = running_condition(state.own_claim, transfer)
+    bound, ready = bound_condition(state, trouble), ready_condition(phase, running, trouble)
+    return bound, ready, running, *failing_condition(transfer)
 
 
 def bound_condition(state: State, trouble: Trouble | None) -> Condition:
@@ -64,12 +67,28 @@ def pending_because(state: State, claim: Claim) -> tuple[str, str]:
     return reasons.PENDING, news.message if news is not None and telling else ""
 
 
-def running_condition(claim: Claim | None) -> Condition:
+def running_condition(claim: Claim | None, transfer: Transfer) -> Condition:
+    """Behind the reference's words stands our hint what to do."""
     if claim is None:
         return Condition("Running", "False")
     note = claim.annotations.get
     status = {"true": "True", "false": "False"}.get(note(names.RUNNING, ""), "Unknown")
-    return Condition("Running", status, note(names.RUNNING_REASON, ""), note(names.RUNNING_MESSAGE, ""))
+    message = note(names.RUNNING_MESSAGE, "")
+    if message and status == "False" and transfer.error:
+        message = said(message, transfer.hint)
+    return Condition("Running", status, note(names.RUNNING_REASON, ""), message)
+
+
+def failing_condition(transfer: Transfer) -> tuple[Condition, ...]:
+    """Ours, and only there while it is so: from the first failure until an attempt gets further than that.
+
+    Phase and Running change with every restart of the worker, this one does not; and it says at once what the phase
+    must not say (spec 2.3: only a wrong checksum is Failed): that trying again will not help.
+    """
+    if not transfer.error:
+        return ()
+    reason = reasons.PERMANENT_ERROR if transfer.error == "Permanent" else reasons.TRANSIENT_ERROR
+    return (Condition("Failing", "True", reason, said(transfer.message, transfer.hint)),)
 
 
 def ready_condition(phase: str, running: Condition, trouble: Trouble | None) -> Condition:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Object, Ref
 from cdi_operator.flows.datavolume.state import DataVolume, State
-from cdi_operator.flows.progress import percent
+from cdi_operator.flows.progress import reading
 from cdi_operator.flows.rendering import free_volumes, offer, wanted_class
 from cdi_operator.flows.seen import Claim, Key, claim, happenings
 from cdi_operator.flows.view import View
@@ -29,7 +29,7 @@ def observe(view: View, key: Key) -> State | None:
         source=source["spec"] if source else None,
         offer=offer(view, chosen_class(view, volume, target), target),
         reserved_volumes=free_volumes(view.by("PersistentVolume", "claim", f"{namespace}/{name}")),
-        percent=percent(view, target),
+        reading=reading(view, target),
         news=next(iter(events), None),
         refusal=view.refusal("VolumeImportSource", source_name, namespace)
         or view.refusal("PersistentVolumeClaim", name, namespace),

@@ -12,6 +12,7 @@ from cdi_operator.flows.defaults import Defaults
 from cdi_operator.flows.rendering import FreeVolume, Offer
 from cdi_operator.flows.seen import Claim, Happening, StorageClass, affirmed
 from cdi_operator.flows.sources import import_kind
+from cdi_operator.flows.transfer import Reading, Transfer, noted, shown
 from cdi_operator.flows.view import Refusal
 
 
@@ -81,8 +82,8 @@ class State:
     """What the cluster has of the class that the claim names, or of the default for a claim that names none."""
     reserved_volumes: tuple[FreeVolume, ...]
     """The available volumes that name the claim as the one that they are for."""
-    percent: float | None
-    """How much of a transfer right onto the claim is done, None before the worker says so."""
+    reading: Reading | None
+    """What the worker that writes right onto the claim tells while it runs."""
     news: Happening | None
     """The latest event about the claim itself."""
     refusal: Refusal | None
@@ -143,6 +144,15 @@ class State:
     @property
     def own_claim(self) -> Claim | None:
         return None if self.foreign else self.claim
+
+    @property
+    def transfer(self) -> Transfer:
+        """How the transfer goes: as the claim says, put together here where the work is right on it."""
+        told = noted(self.own_claim)
+        if self.populates or self.own_claim is None:
+            return told
+        before = Transfer.from_json(self.volume.status.get("transfer"))
+        return shown(told, before, self.reading.transfer if self.reading else None)
 
     @property
     def waits_for_consumer(self) -> bool:

@@ -13,6 +13,7 @@ from cdi_operator.flows.importer.proxy import bundle, copy_of
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.installation import config_map, worker_placement
 from cdi_operator.flows.populate.observe import import_source
+from cdi_operator.flows.progress import reading
 from cdi_operator.flows.seen import Claim, Key, claim, worker
 from cdi_operator.flows.stages import at, listed
 from cdi_operator.flows.view import View
@@ -37,6 +38,8 @@ def observe(view: View, key: Key) -> State | None:
         stage=stage,
         worker=worker(pods.pop(pod_name, None)),
         former=tuple(seen for pod in pods.values() if (seen := worker(pod))),
+        reading=reading(view, found),
+        shows_itself=not found.owner_uid,
         refusal=view.refusal("Pod", pod_name, namespace) or view.refusal("ConfigMap", copy_of(found).name, namespace),
         defaults=installed,
         owner_uid=user_claim.owner_uid or user_claim.ref.uid,

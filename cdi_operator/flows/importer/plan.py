@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
-from cdi_operator.flows import stages
+from cdi_operator.flows import stages, transfer
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan, Seen, Wait
 from cdi_operator.flows.difference import changes
 from cdi_operator.flows.importer import proxy, vddk
+from cdi_operator.flows.importer.attempt import attempt
 from cdi_operator.flows.importer.job import unsupported
 from cdi_operator.flows.importer.nudge import nudge
 from cdi_operator.flows.importer.pod import importer_pod
@@ -138,7 +139,10 @@ def follow(state: State, worker: Worker) -> Plan:
     if not claim.bound and worker.schedulable:
         return ()
     fate = told(worker)
-    wanted = {
+    how = transfer.ended(transfer.noted(claim), attempt(worker))
+    if state.reading is not None and state.shows_itself:
+        how = transfer.shown(how, how, state.reading.transfer)
+    wanted: dict[str, str | None] = {
         names.IMPORT_POD_NAME: worker.ref.name,
         names.POD_PHASE: fate.phase,
         names.POD_RESTARTS: str(max(worker.restarts, claim.restarts)),
@@ -147,6 +151,7 @@ def follow(state: State, worker: Worker) -> Plan:
         names.RUNNING: _bool(worker.running),
         names.RUNNING_MESSAGE: fate.message,
         names.RUNNING_REASON: fate.reason,
+        names.TRANSFER: how.text(),
         **({names.FATAL_ERROR: "true"} if fate.fatal else {}),
         **({names.PREALLOCATION_APPLIED: "true"} if fate.preallocated else {}),
         **fate.library,

@@ -9,6 +9,7 @@ from typing import Any
 from cdi_operator.flows.defaults import Defaults
 from cdi_operator.flows.seen import Claim, StorageClass, Worker
 from cdi_operator.flows.stages import Stage, Stages
+from cdi_operator.flows.transfer import Reading
 from cdi_operator.flows.view import Found, Refusal
 
 
@@ -24,6 +25,10 @@ class State:
     """Of that stage, or of the import."""
     former: tuple[Worker, ...]
     """Pods of other stages that are still there."""
+    reading: Reading | None
+    """What the worker tells while it runs."""
+    shows_itself: bool
+    """The claim is a user's own: neither a DataVolume nor a target shows how its transfer goes."""
     refusal: Refusal | None
     """Why the API server would not make the pod."""
     defaults: Defaults

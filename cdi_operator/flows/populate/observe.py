@@ -7,7 +7,7 @@ from cdi_operator.api import reasons
 from cdi_operator.flows.actions import Object, Ref
 from cdi_operator.flows.defaults import defaults, storage_class
 from cdi_operator.flows.populate.state import State, Volume, relayed
-from cdi_operator.flows.progress import percent
+from cdi_operator.flows.progress import reading
 from cdi_operator.flows.seen import Claim, Key, claim, happenings
 from cdi_operator.flows.view import View
 from cdi_operator.storage.names import prime_name
@@ -38,7 +38,7 @@ def observe(view: View, key: Key) -> State | None:
         prime=prime,
         volume=volume(view, prime),
         handed_over=handed_over(view, target),
-        percent=percent(view, prime),
+        reading=reading(view, prime),
         news=next(iter(events), None),
         untold=tuple(event for event in reversed(events[1:]) if relayed(event, hidden) not in told),
         refusal=view.refusal("PersistentVolumeClaim", hidden, namespace),

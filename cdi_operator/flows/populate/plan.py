@@ -13,7 +13,7 @@ from typing import Any
 
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
-from cdi_operator.flows import progress
+from cdi_operator.flows import progress, transfer
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, PatchSpec, Plan
 from cdi_operator.flows.difference import changes
 from cdi_operator.flows.populate.objects import prime_claim
@@ -139,9 +139,12 @@ def events(state: State, prime: Claim, new: Mapping[str, str | None]) -> tuple[E
 
 
 def news_of_work(state: State, prime: Claim) -> dict[str, str | None]:
-    shown = progress.DONE if prime.finished else progress.text(state.percent)
+    told, before = state.reading, transfer.noted(state.target)
+    until_now = "" if before.stage == transfer.DONE else state.target.annotations.get(names.POPULATOR_PROGRESS, "")
+    shown = progress.DONE if prime.finished else progress.text(told.percent if told else None, until_now)
     return {
         **{key: prime.annotations.get(key) for key in NEWS_OF_WORK},
+        names.TRANSFER: transfer.shown(transfer.noted(prime), before, told.transfer if told else None).text(),
         names.PREALLOCATION_REQUESTED: prime.annotations.get(names.PREALLOCATION_REQUESTED, "false"),
         names.POD_RESTARTS: str(max(prime.restarts, state.target.restarts)),
         names.PVC_PRIME: prime.name,

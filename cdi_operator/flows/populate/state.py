@@ -12,6 +12,7 @@ from typing import Any
 from cdi_operator.flows.actions import Ref
 from cdi_operator.flows.defaults import Defaults
 from cdi_operator.flows.seen import Claim, Happening, StorageClass
+from cdi_operator.flows.transfer import Reading
 from cdi_operator.flows.view import Refusal
 
 
@@ -36,8 +37,8 @@ class State:
     volume: Volume | None
     handed_over: bool
     """A volume belongs to the target already, by its claimRef; the cluster's binder has yet to tell the target."""
-    percent: float | None
-    """How much of the transfer is done, None before the worker says so."""
+    reading: Reading | None
+    """What the worker tells while it runs."""
     news: Happening | None
     """The latest event about the hidden claim. That two claims want one volume is none: so it is handed over."""
     untold: tuple[Happening, ...]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cdi_operator.cluster.cache import TOMBSTONES, Cache
+from cdi_operator.flows.transfer import Reading
 
 Claim = dict[str, Any]
 
@@ -91,11 +92,11 @@ def test_progress_ends_with_the_pod() -> None:
     meta = {"name": "importer", "namespace": "ns", "uid": "p", "resourceVersion": "1"}
     pod = {"kind": "Pod", "metadata": meta, "spec": {"containers": []}}
     cache.put(pod)
-    cache.measured(pod, 42.0)
-    assert cache.progress("p") == 42.0
+    cache.measured(pod, Reading(42.0))
+    assert cache.progress("p") == Reading(42.0)
     cache.forget(pod)
     assert cache.progress("p") is None
-    cache.measured(pod, 43.0)
+    cache.measured(pod, Reading(43.0))
     assert cache.progress("p") is None, "the answer came after the pod was gone"
 
 

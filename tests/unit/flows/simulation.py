@@ -18,6 +18,7 @@ from cdi_operator.cluster.informer import FOLLOWED, Selection
 from cdi_operator.flows import datavolume, importer, populate
 from cdi_operator.flows.actions import Emit, Object, Ref
 from cdi_operator.flows.seen import timestamp
+from cdi_operator.flows.transfer import Reading
 from cdi_operator.wiring.triggers import TRIGGERS, woken_by
 from tests.unit.flows.given import NS, SETTINGS
 from tests.unit.world import World
@@ -147,7 +148,7 @@ class Controller:
         for pod in self.cache.all("Pod"):
             at_work = pod.get("status", {}).get("phase") == "Running"
             if at_work and self.cache.progress(pod["metadata"]["uid"]) is None:
-                yield "hear of progress", partial(self.cache.measured, pod, 45.0)
+                yield "hear of progress", partial(self.cache.measured, pod, Reading(45.0))
         for flow, key in self.queue:
             yield f"look {flow} {key[1]}", partial(self._look, flow, key)
 

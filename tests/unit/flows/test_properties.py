@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from cdi_operator.api import annotations as names
 from cdi_operator.flows import datavolume, importer, populate
 from cdi_operator.flows.actions import Create, Ensure, Plan
+from cdi_operator.flows.transfer import Reading, Transfer
 from cdi_operator.flows.view import Refusal
 from tests.unit.flows.given import (
     CLAIM_UID,
@@ -85,6 +86,14 @@ NOTES = {
     names.FATAL_ERROR: BOOLEAN,
     names.IMPORT_POD_NAME: ("importer-x", ""),
     names.PVC_PRIME: (PRIME, ""),
+    names.TRANSFER: (
+        "{",
+        "[]",
+        '{"sourceBytes":-1,"message":7,"stageSeconds":{"a":1}}',
+        '{"stage":"done","sourceBytes":100}',
+        '{"error":"Transient","message":"no route","sourceBytes":50,"totalBytes":100}',
+        '{"stage":"queued","queuePosition":4,"asOf":"2025-06-01T11:59:58Z","message":"waiting"}',
+    ),
     names.POPULATOR_PROGRESS: ("45.00%", "100.0%", "N/A", ""),
     names.SELECTED_NODE: ("node-1",),
     names.IMMEDIATE_BIND: ("", "false"),
@@ -116,6 +125,7 @@ NOTES = {
     names.EXTERNAL_POPULATION: ("true",),
     names.MIGRATED_TO: ("csi.example.com", "other"),
 }
+MOVING = Transfer("transfer", "raw", source_bytes=45, total_bytes=100, speed_bytes_per_second=9, eta_seconds=6)
 CONTAINERS = (
     None,
     running(),
@@ -135,6 +145,7 @@ STATUS = {
     "progress": ("N/A", "45.00%", "100.0%"),
     "restartCount": (0, 3),
     "claimName": (NAME, "other"),
+    "transfer": ({"message": "transferring", "speed": "1 B/s"}, {"stage": "done"}),
     "conditions": ([], [{"type": "Bound", "status": "True"}], [condition("Running", "False", "Error", "no")]),
 }
 SOURCES: Any = (
@@ -237,7 +248,7 @@ class Chance:
         made = (self.data_volume, self.claim, self.prime, self.pod, self.volume, self.import_source, self.gates)
         found = [make() for make in (*made, self.proxy_ca) if not self.one_in(5)]
         world = World(*self.pick(STORAGES), *self.pick(EVENTS), *found)
-        world.percents = self.pick(({}, {POD_UID: 45.0}, {POD_UID: 100.0}))
+        world.readings = self.pick(({}, {POD_UID: Reading(45.0, MOVING)}, {POD_UID: Reading(100.0)}))
         for place in REFUSABLE:
             if self.one_in(5) and world.get(place[0], place[2], NS) is None:
                 message = self.pick(("exceeded quota: q", "denied"))

@@ -1,10 +1,11 @@
-"""Bound, Ready and Running: their words and their times (spec 2.4; literal texts 1.2)."""
+"""Bound, Ready and Running: their words and their times (spec 2.4; literal texts 1.2); and Failing, which is ours."""
 
 import pytest
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import PatchStatus
 from cdi_operator.flows.datavolume import observe, plan
+from cdi_operator.flows.transfer import Transfer
 from tests.unit.flows.given import (
     CLAIM_UID,
     CSI,
@@ -137,6 +138,57 @@ def test_ready(claim, wanted):
 )
 def test_running(annotations, wanted):
     assert words(after(target(annotations=annotations), prime())["Running"]) == wanted
+
+
+NOT_THERE = Transfer(message="got 404", hint="Check the URL.", error="Permanent")
+RESET = Transfer("transfer", message="reset by peer", error="Transient", source_bytes=7)
+
+
+def told(transfer, **rest):
+    return {names.TRANSFER: transfer.text(), **rest}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "running_now", "failing"),
+    [
+        # the words of the reference come first, our hint behind them; while it is tried again both stay in Failing
+        (
+            {**running("false", "Error", "got 404"), **told(NOT_THERE)},
+            ("False", "Error", "got 404. Check the URL."),
+            ("True", "PermanentError", "got 404. Check the URL."),
+        ),
+        (
+            {**running("true", "Pod is running"), **told(NOT_THERE)},
+            ("True", "Pod is running", ""),
+            ("True", "PermanentError", "got 404. Check the URL."),
+        ),
+        (
+            {**running("false", "Error", "reset by peer"), **told(RESET)},
+            ("False", "Error", "reset by peer"),
+            ("True", "TransientError", "reset by peer"),
+        ),
+        ({**running("true", "Pod is running"), **told(Transfer("transfer"))}, ("True", "Pod is running", ""), None),
+        (
+            {**running("false", "Completed", "Import Complete"), **told(Transfer("done"))},
+            ("False", "Completed", "Import Complete"),
+            None,
+        ),
+    ],
+)
+@pytest.mark.parametrize("claim", [legacy, target], ids=["legacy", "populator"])
+def test_failing(claim, annotations, running_now, failing):
+    shown = after(claim("Bound", {**AT_WORK, **annotations}), prime())
+    assert words(shown["Running"]) == running_now
+    assert (words(shown["Failing"]) if "Failing" in shown else None) == failing
+
+
+def test_failing_ends():
+    before = [PENDING, IDLE, RUNNING, condition("Failing", "True", "TransientError", "reset")]
+    assert set(after(target("Bound", {**AT_WORK, **told(Transfer("done"))}), conditions=before)) == {
+        "Bound",
+        "Ready",
+        "Running",
+    }
 
 
 @pytest.mark.parametrize(

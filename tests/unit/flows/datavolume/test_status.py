@@ -5,12 +5,15 @@ import pytest
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Emit, PatchStatus
 from cdi_operator.flows.datavolume import observe, plan
+from cdi_operator.flows.transfer import Reading, Transfer
 from tests.unit.flows.given import (
     CLAIM_UID,
     CSI,
+    CSI_WAITS,
     HONOURS_WAIT,
     KEY,
     LOCAL,
+    LOCAL_WAITS,
     NAME,
     NS,
     POD_UID,
@@ -35,6 +38,10 @@ POPULATOR = [*CSI, HONOURS_WAIT, import_source()]
 LEGACY = [*LOCAL, HONOURS_WAIT]
 
 
+def failing(message, reason="Error"):
+    return {**AT_WORK, names.RUNNING: "false", names.RUNNING_REASON: reason, names.RUNNING_MESSAGE: message}
+
+
 def at(percent):
     return {names.POPULATOR_PROGRESS: percent}
 
@@ -42,7 +49,7 @@ def at(percent):
 def look(*objects, status=None, percent=None):
     world = World(*objects, data_volume(status=status))
     if percent is not None:
-        world.percents[POD_UID] = percent
+        world.readings[POD_UID] = Reading(percent)
     return world, plan(observe(world, KEY), SETTINGS, NOW)
 
 
@@ -79,6 +86,9 @@ def test_progress_of_the_populator(claim, before, wanted):
         (legacy("Bound", AT_WORK), None, {"progress": "45.00%"}, "45.00%"),
         (legacy("Bound", AT_WORK), 100.0, {"progress": "45.00%"}, "45.00%"),
         (legacy("Bound", AT_WORK), 99.999, {"progress": "45.00%"}, "45.00%"),
+        # a worker that begins again takes nothing back, unless there was nothing more to do
+        (legacy("Bound", AT_WORK), 3.0, {"progress": "45.00%"}, "45.00%"),
+        (legacy("Bound", AT_WORK), 3.0, {"progress": "99.90%", "transfer": {"stage": "done"}}, "3.00%"),
         (legacy("Bound", DONE), 45.0, {}, "100.0%"),
         (legacy("Bound"), None, {"progress": "100.0%", "phase": "Succeeded"}, "N/A"),
     ],
@@ -86,6 +96,115 @@ def test_progress_of_the_populator(claim, before, wanted):
 def test_progress_of_the_legacy_flow(claim, percent, before, wanted):
     worker = pod("Running", running(), NAME, CLAIM_UID)
     assert status_after(*LEGACY, claim, worker, status=before, percent=percent)["progress"] == wanted
+
+
+# status.transfer ----------------------------------------------------------------------------------------------------
+
+MOVING = Transfer(
+    "transfer",
+    "qcow2",
+    45_000_000,
+    100_000_000,
+    speed_bytes_per_second=12_345_678,
+    eta_seconds=80,
+    message="transferring",
+)
+SHOWN = {
+    "stage": "transfer",
+    "format": "qcow2",
+    "sourceBytes": 45_000_000,
+    "totalBytes": 100_000_000,
+    "speedBytesPerSecond": 12_345_678,
+    "speed": "12.3 MB/s",
+    "etaSeconds": 80,
+    "eta": "1m20s",
+    "message": "transferring",
+}
+FAILED = Transfer("", "raw", 7, error="Permanent", message="got 404", hint="Check the URL.")
+QUEUED = Transfer("queued", queue_position=4, as_of="2025-06-01T11:00:00Z", message="waiting for one of 3, 3 before it")
+WAITS = {
+    names.RUNNING: "false",
+    names.RUNNING_REASON: "Queued",
+    names.RUNNING_MESSAGE: "waiting for one of 3, 3 before it",
+}
+
+
+def noted_as(transfer, **rest):
+    return {**rest, names.TRANSFER: transfer.text()}
+
+
+def transfer_after(*objects, **given):
+    return status_after(*objects, **given).get("transfer")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "before", "wanted"),
+    [
+        ({**AT_WORK, names.TRANSFER: MOVING.text()}, {}, SHOWN),
+        # what is not so any more is taken away
+        ({**AT_WORK, names.TRANSFER: Transfer("sync").text()}, SHOWN, {"stage": "sync", "message": "transferring"}),
+        (
+            {**AT_WORK, names.RUNNING: "true", names.TRANSFER: FAILED.text()},
+            {},
+            {"format": "raw", "sourceBytes": 7, "error": "Permanent", "message": "got 404", "hint": "Check the URL."},
+        ),
+        (
+            {**WAITS, names.TRANSFER: QUEUED.text()},
+            {},
+            {"stage": "queued", "queuePosition": 4, "message": "waiting for one of 3, 3 before it"},
+        ),
+    ],
+)
+def test_transfer_of_the_populator(annotations, before, wanted):
+    claims = target(annotations=annotations), prime(annotations=WORKER)
+    assert transfer_after(*POPULATOR, *claims, status={"transfer": before}) == wanted
+
+
+@pytest.mark.parametrize(
+    ("claim", "told", "before", "wanted"),
+    [
+        (legacy("Bound", AT_WORK), MOVING, {}, SHOWN),
+        # the worker is asked anew only every two seconds: what it said stays, but for the speed
+        (
+            legacy("Bound", AT_WORK),
+            None,
+            SHOWN,
+            {"format": "qcow2", "sourceBytes": 45_000_000, "totalBytes": 100_000_000, "message": "transferring"},
+        ),
+        (legacy("Bound", {**DONE, names.TRANSFER: Transfer("done").text()}), None, {}, {"stage": "done"}),
+    ],
+)
+def test_transfer_of_the_legacy_flow(claim, told, before, wanted):
+    worker = pod("Running", running(), NAME, CLAIM_UID)
+    world = World(*LEGACY, claim, worker, data_volume(status={"transfer": before}))
+    if told:
+        world.readings[POD_UID] = Reading(45.0, told)
+    world.apply(plan(observe(world, KEY), SETTINGS, NOW))
+    assert world.get("DataVolume", NAME, NS)["status"]["transfer"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("objects", "wanted"),
+    [
+        ([*POPULATOR, target()], "PVC disk Pending"),
+        ([*CSI_WAITS, HONOURS_WAIT, import_source(), target()], "waiting for a pod that uses the claim"),
+        ([*LOCAL_WAITS, HONOURS_WAIT, legacy()], "waiting for a pod that uses the claim"),
+        ([*LEGACY, legacy("Bound", WORKER)], "starting the worker"),
+        ([*LEGACY, legacy("Bound", AT_WORK)], "transferring"),
+        ([*LEGACY, legacy("Bound", failing("no node"))], "no node"),
+        ([*LEGACY, legacy("Bound", DONE)], None),
+    ],
+)
+def test_what_goes_on_in_one_sentence(objects, wanted):
+    assert (transfer_after(*objects) or {}).get("message") == wanted
+
+
+def test_who_waits_for_his_turn_is_told_so_once():
+    waiting = [*LEGACY, legacy("Bound", noted_as(QUEUED, **WAITS))]
+    status = status_of(*LEGACY, legacy("Bound"))
+    assert events(*waiting, status=status) == [("Normal", "Queued", "waiting for one of 3, 3 before it")]
+    closer = {**WAITS, names.RUNNING_MESSAGE: "waiting for one of 3, 2 before it"}
+    assert events(*LEGACY, legacy("Bound", noted_as(QUEUED, **closer)), status=status_of(*waiting)) == []
 
 
 @pytest.mark.parametrize(
@@ -132,10 +251,6 @@ def events(*objects, status=None):
 def status_of(*objects):
     """Of a DataVolume that was looked at before."""
     return status_after(*objects)
-
-
-def failing(message, reason="Error"):
-    return {**AT_WORK, names.RUNNING: "false", names.RUNNING_REASON: reason, names.RUNNING_MESSAGE: message}
 
 
 def working(claim, annotations):

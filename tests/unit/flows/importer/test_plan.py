@@ -10,8 +10,11 @@ from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Wait
 from cdi_operator.flows.importer import observe, plan
 from cdi_operator.flows.seen import worker
+from cdi_operator.flows.transfer import Reading, Transfer
+from cdi_operator.flows.transfer import noted as noted_on
 from cdi_operator.flows.view import Refusal
 from tests.unit.flows.given import (
+    CLAIM_UID,
     CSI,
     CSI_WAITS,
     HONOURS_WAIT,
@@ -20,8 +23,10 @@ from tests.unit.flows.given import (
     LOCAL_WAITS,
     NO_GATES,
     NS,
+    POD_UID,
     PRIME,
     PRIME_KEY,
+    PRIME_UID,
     RUNNING,
     SETTINGS,
     SUCCEEDED,
@@ -214,6 +219,39 @@ def test_labels_of_a_container_image_are_added_where_there_are_none():
 def test_a_claim_that_is_not_bound_is_left_to_its_provisioner(worker, wanted):
     """Whoever writes it makes the writes of provisioner and scheduler fail, and those back off for seconds."""
     assert kinds(look(*CSI_WAITS, target(), prime("Pending", PLACED), worker)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("claim", "key", "owner", "told"),
+    [
+        # a hidden claim: its target shows what the worker tells; a DataVolume's own: the DataVolume does
+        (prime("Bound"), PRIME_KEY, PRIME_UID, False),
+        (legacy("Bound"), KEY, CLAIM_UID, False),
+        (having(legacy("Bound"), metadata={"ownerReferences": None}), KEY, CLAIM_UID, True),
+    ],
+)
+def test_who_shows_how_the_transfer_goes(claim, key, owner, told):
+    world = World(*LOCAL, target(), claim, pod("Running", running(), key[1], owner))
+    world.readings[POD_UID] = Reading(45.0, Transfer("transfer", "raw", 45, 100))
+    world.apply(plan(observe(world, key), SETTINGS, NOW))
+    shown = noted_on(observe(world, key).claim)
+    assert (shown.source_bytes == 45) == told
+
+
+def test_an_error_stays_until_the_next_worker_says_something():
+    refused = report("no route", error="transient", hint="Plug it in.")
+    world = World(*CSI, target(), prime("Bound"), pod("Running", waiting("CrashLoopBackOff", "", 1, ended(1, refused))))
+
+    def shown():
+        world.apply(plan(observe(world, PRIME_KEY), SETTINGS, NOW))
+        found = noted_on(observe(world, PRIME_KEY).claim)
+        return found.message, found.error
+
+    assert shown() == ("no route", "Transient")
+    world.edit("Pod", f"importer-{PRIME}", {"status": {"phase": "Pending", "containerStatuses": None}}, NS)
+    assert shown() == ("no route", "Transient")
+    world.edit("Pod", f"importer-{PRIME}", {"status": SUCCEEDED["status"]}, NS)
+    assert shown() == ("", "")
 
 
 def test_what_is_told_already_is_not_told_again():

@@ -1,10 +1,14 @@
 """A worker pod's status, and the words for it (spec 2.3, 2.4, 3.7; literal texts 1.2, 1.3)."""
 
+from typing import Any
+
 import pytest
 
+from cdi_operator.flows.importer.attempt import attempt
 from cdi_operator.flows.importer.words import OUT_OF_MEMORY, TOO_SMALL, simplified, told
 from cdi_operator.flows.seen import worker
-from tests.unit.flows.given import UNSCHEDULABLE, ended, having, pod, report, running, terminated, waiting
+from cdi_operator.flows.transfer import NOTHING, Transfer
+from tests.unit.flows.given import RUNNING, UNSCHEDULABLE, ended, having, pod, report, running, terminated, waiting
 
 REFUSED = "Unable to connect to http data source: connection refused"
 MISMATCH = "Unable to process data: checksum validation failed: wanted a, got b"
@@ -102,6 +106,73 @@ def test_told(seen, phase, reason, message):
 )
 def test_only_an_error_with_exit_code_0_is_for_good(said, fatal):
     assert told(worker(exited(said))).fatal == fatal
+
+
+FIGURES: Any = {
+    "format": "qcow2",
+    "source_bytes": 40,
+    "resumed_bytes": 2,
+    "total_bytes": 100,
+    "written_bytes": 60,
+    "virtual_size_bytes": 200,
+    "stage_seconds": {"connect": 0.104, "transfer": 2.0},
+}
+MEASURED: Any = {
+    "format": "qcow2",
+    "source_bytes": 42,
+    "resumed_bytes": 2,
+    "total_bytes": 100,
+    "written_bytes": 60,
+    "virtual_size_bytes": 200,
+    "average_speed_bytes_per_second": 20,
+    "stage_seconds": {"connect": "0.10", "transfer": "2.00"},
+}
+FULL = "write /data/disk.img: no space left on device"
+LARGER = "Ask for a larger volume."
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted"),
+    [
+        (pod(), NOTHING),
+        (RUNNING, NOTHING),
+        (having(pod(), status=UNSCHEDULABLE), NOTHING),
+        (exited(NO_SCRATCH), NOTHING),
+        (exited(report(**FIGURES)), Transfer("done", **MEASURED)),
+        (
+            crashed(1, report(REFUSED, error="transient", **FIGURES)),
+            Transfer(message=REFUSED, error="Transient", **MEASURED),
+        ),
+        # in its own words, where the condition has the reference's; and while it is tried again
+        (
+            pod("Running", running(1, before=ended(1, report(FULL, error="permanent", hint=LARGER)))),
+            Transfer(message=FULL, hint=LARGER, error="Permanent"),
+        ),
+        (exited(report(MISMATCH, error="fatal")), Transfer(message=MISMATCH, error="Permanent")),
+        # no report
+        (crashed(1, REFUSED), Transfer(message=REFUSED, error="Transient")),
+        (crashed(139), Transfer(message="the importer ended with exit code 139", error="Transient")),
+        (
+            crashed(137, "its last log line", "OOMKilled"),
+            Transfer(
+                message=OUT_OF_MEMORY, hint="Raise the memory limit in podResourceRequirements.", error="Permanent"
+            ),
+        ),
+        (having(pod("Failed"), status=EVICTED), Transfer(message=f"Evicted: {EVICTED['message']}", error="Transient")),
+    ],
+)
+def test_attempt(seen, wanted):
+    assert attempt(worker(seen)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("ErrImagePull", "Transient"), ("ImagePullBackOff", "Transient"), ("InvalidImageName", "Permanent")],
+)
+def test_an_image_that_cannot_be_pulled(reason, kind):
+    found = attempt(worker(pod("Pending", waiting(reason))))
+    assert (found.message, found.error) == (NO_PULL, kind)
+    assert "see the events of the pod" in found.hint
 
 
 def test_what_a_finished_worker_found_out():

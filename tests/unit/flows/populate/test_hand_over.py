@@ -1,10 +1,14 @@
 """News of the hidden claim on its target, the volume that changes hands, and the end (spec 4.2 steps 4 to 6)."""
 
+import json
+
 import pytest
 
 from cdi_operator.api import annotations as names
+from cdi_operator.flows import transfer
 from cdi_operator.flows.actions import Delete, Emit, PatchMeta, PatchSpec
 from cdi_operator.flows.populate import observe, plan
+from cdi_operator.flows.transfer import Reading, Transfer
 from tests.unit.flows.given import (
     CLAIM_UID,
     CSI,
@@ -20,6 +24,7 @@ from tests.unit.flows.given import (
     having,
     import_source,
     noted,
+    pod,
     prime,
     target,
     volume,
@@ -37,7 +42,7 @@ INSTANCE_TYPE = "instancetype.kubevirt.io/default-instancetype"
 def world_of(*objects, percent=None):
     world = World(*CSI, import_source(), *objects)
     if percent is not None:
-        world.percents[POD_UID] = percent
+        world.readings[POD_UID] = Reading(percent)
     return world
 
 
@@ -112,6 +117,37 @@ def test_restarts_only_grow(shown, counted, wanted):
 def test_progress(annotations, percent, wanted):
     notes = notes_after(target(), prime(annotations=annotations), RUNNING, percent=percent)
     assert notes.get(names.POPULATOR_PROGRESS) == wanted
+
+
+@pytest.mark.parametrize(
+    ("shown", "before", "percent", "wanted"),
+    [
+        ("45.00%", {}, 3.0, "45.00%"),
+        ("9.00%", {}, 10.0, "10.00%"),
+        ("N/A", {}, 3.0, "3.00%"),
+        # the next stage of a warm import
+        ("99.00%", {"stage": "done"}, 3.0, "3.00%"),
+    ],
+)
+def test_progress_takes_nothing_back(shown, before, percent, wanted):
+    claim = target(annotations={names.POPULATOR_PROGRESS: shown, names.TRANSFER: json.dumps(before)})
+    assert notes_after(claim, prime(), RUNNING, percent=percent)[names.POPULATOR_PROGRESS] == wanted
+
+
+def test_how_the_transfer_goes():
+    """From the worker while it runs, from the hidden claim when it has ended."""
+    world = world_of(target(annotations=NAMED), prime(), RUNNING)
+    world.readings[POD_UID] = Reading(45.0, Transfer("transfer", "raw", 45, 100, speed_bytes_per_second=9))
+
+    def shown():
+        world.apply(plan(observe(world, KEY), SETTINGS, NOW))
+        return transfer.noted(observe(world, KEY).target)
+
+    assert shown() == Transfer("transfer", "raw", 45, 100, speed_bytes_per_second=9, message="transferring")
+    failed = Transfer("", "raw", 50, 100, error="Transient", message="reset")
+    world.edit("Pod", RUNNING["metadata"]["name"], {"status": pod()["status"] | {"containerStatuses": None}}, NS)
+    world.edit("PersistentVolumeClaim", PRIME, {"metadata": {"annotations": {names.TRANSFER: failed.text()}}}, NS)
+    assert shown() == failed
 
 
 @pytest.mark.parametrize(
