@@ -71,6 +71,10 @@ class Applier:
 
         Raises Stale, ApiError, Unreachable; what was done until then stays done.
         """
+        with self._cache.making([action.object for action in plan if isinstance(action, Create)]):
+            return await self._carry_out(plan)
+
+    async def _carry_out(self, plan: Plan) -> float | None:
         waits: list[float] = []
         for action in plan:
             match action:

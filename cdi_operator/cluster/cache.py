@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from cdi_operator.cluster.indices import INDICES, Values
@@ -41,6 +42,7 @@ class Cache:
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._progress: dict[str, Reading] = {}
         self._found: OrderedDict[tuple[str, Key], Found] = OrderedDict()
+        self._underway: list[Object] = []
         self._listeners: list[Listener] = []
 
     # Reading: the View ------------------------------------------------------------------------------------------
@@ -59,6 +61,9 @@ class Cache:
 
     def progress(self, pod_uid: str) -> Reading | None:
         return self._progress.get(pod_uid)
+
+    def underway(self, kind: str) -> Iterable[Object]:
+        return tuple(obj for obj in self._underway if obj["kind"] == kind)
 
     def refusal(self, kind: str, name: str, namespace: str = "") -> Refusal | None:
         return self.refusals.get(kind, name, namespace)
@@ -135,6 +140,16 @@ class Cache:
         self._found.move_to_end((ref.kind, (ref.namespace, ref.name)))
         if len(self._found) > LOOKED_AT:
             self._found.popitem(last=False)
+
+    @contextmanager
+    def making(self, objects: Sequence[Object]) -> Iterator[None]:
+        """While the block runs, these are asked for: whoever decides meanwhile sees them (`underway`)."""
+        self._underway.extend(objects)
+        try:
+            yield
+        finally:
+            for obj in objects:
+                self._underway.remove(obj)
 
     # Inside -----------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from cdi_operator.flows.actions import Object
+from cdi_operator.flows.queue import is_alive, is_queued
 from cdi_operator.flows.seen import controller
 
 Values = Callable[[Object], tuple[str, ...]]
@@ -61,11 +62,19 @@ def name(obj: Object) -> tuple[str, ...]:
     return (obj["metadata"]["name"],)
 
 
+def alive_worker(pod: Object) -> tuple[str, ...]:
+    return ("alive",) if is_alive(pod) else ()
+
+
+def transfer(claim: Object) -> tuple[str, ...]:
+    return ("queued",) if is_queued(claim) else ()
+
+
 INDICES: Mapping[str, Mapping[str, Values]] = {
     "ConfigMap": {"name": name},
     "DataVolume": {"phase": phase},
     "Event": {"involved": involved},
     "PersistentVolume": {"claim": claim_of_volume, "class": class_when_available},
-    "PersistentVolumeClaim": {"uid": uid, "data-source": source},
-    "Pod": {"owner": owner},
+    "PersistentVolumeClaim": {"uid": uid, "data-source": source, "transfer": transfer},
+    "Pod": {"owner": owner, "worker": alive_worker},
 }

@@ -33,6 +33,7 @@ class Claim:
     deleting: bool
     owners: tuple[Object, ...] = ()
     """All its owner references."""
+    created_at: str = ""
 
     @property
     def name(self) -> str:
@@ -86,6 +87,7 @@ def claim(obj: Object | None) -> Claim | None:
         owner_uid=owner.get("uid", ""),
         deleting="deletionTimestamp" in meta,
         owners=tuple(meta.get("ownerReferences") or ()),
+        created_at=meta.get("creationTimestamp", ""),
     )
 
 

@@ -64,6 +64,10 @@ class View(Protocol):
         """What a running worker pod last told of its transfer; None before the first answer."""
         ...
 
+    def underway(self, kind: str) -> Iterable[Object]:
+        """Objects that the API server was asked to create and has not answered about."""
+        ...
+
     def refusal(self, kind: str, name: str, namespace: str = "") -> Refusal | None:
         """Why that object could not be created, when the last try was refused."""
         ...

@@ -13,7 +13,8 @@ from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Object
 from cdi_operator.flows.certificates.authorities import AUTHORITIES
 from cdi_operator.flows.config.observe import KEY as CONFIG
-from cdi_operator.flows.seen import Key, controller
+from cdi_operator.flows.queue import is_alive, next_keys, takes_a_place
+from cdi_operator.flows.seen import Key, controller, worker
 from cdi_operator.flows.view import View
 from cdi_operator.storage.capability_table import NO_PROVISIONER
 from cdi_operator.storage.names import prime_name
@@ -50,6 +51,18 @@ def claim_to_import(claim: Object, view: View) -> Iterable[Key]:
 def claims_being_imported(obj: Object, view: View) -> Iterable[Key]:
     """Some may wait for a ConfigMap of the installation. It has few, and they hardly ever change."""
     return tuple(key for claim in view.all(CLAIM) for key in claim_to_import(claim, view))
+
+
+def next_in_the_queue(obj: Object, view: View) -> Iterable[Key]:
+    """Who waits for a place that may be free now: a worker needs it no more, a claim has left the queue without one."""
+    annotations, kind = obj["metadata"].get("annotations") or {}, obj["kind"]
+    if kind == "Pod":
+        here = view.get(kind, obj["metadata"]["name"], obj["metadata"]["namespace"])
+        found = worker(here) if here is not None and is_alive(here) else None
+        at_work = found is not None and takes_a_place(found, None)
+    else:
+        at_work = kind == CLAIM and (not claim_to_import(obj, view) or names.IMPORT_POD_NAME in annotations)
+    return () if at_work else next_keys(view)
 
 
 def data_volumes_of_claim(claim: Object, view: View) -> Iterable[Key]:
@@ -158,6 +171,7 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
         ("datavolume", data_volumes_of_claim),
         ("populate", claim_to_populate),
         ("importer", claim_to_import),
+        ("importer", next_in_the_queue),
     ),
     "PersistentVolume": (
         ("datavolume", through(claim_of_volume, data_volumes_of_claim)),
@@ -167,6 +181,7 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
     ),
     "Pod": (
         ("importer", controlling_claim),
+        ("importer", next_in_the_queue),
         ("populate", through(claims_of_pod, claim_to_populate)),
         ("datavolume", through(claims_of_pod, data_volumes_of_claim)),
     ),
@@ -212,6 +227,7 @@ TRIGGERS: Mapping[str, tuple[tuple[str, Keys], ...]] = {
     ),
     "CDIConfig": (
         ("config", the_config),
+        ("importer", next_in_the_queue),
         ("datavolume", undecided_data_volumes),
     ),
     "CDI": (

@@ -76,6 +76,9 @@ class World:
     def progress(self, pod_uid: str) -> Reading | None:
         return self.readings.get(pod_uid)
 
+    def underway(self, kind: str) -> Iterable[Object]:
+        return ()
+
     def refusal(self, kind: str, name: str, namespace: str = "") -> Refusal | None:
         return self.refusals.get((kind, namespace, name))
 

@@ -14,10 +14,14 @@ from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.installation import config_map, worker_placement
 from cdi_operator.flows.populate.observe import import_source
 from cdi_operator.flows.progress import reading
+from cdi_operator.flows.queue import Limits, Traffic, traffic
 from cdi_operator.flows.seen import Claim, Key, claim, worker
 from cdi_operator.flows.stages import at, listed
 from cdi_operator.flows.view import View
 from cdi_operator.storage.names import importer_pod_name
+
+NO_TRAFFIC = Traffic(Limits())
+"""Nobody asks whose turn it is once there is a worker."""
 
 
 def observe(view: View, key: Key) -> State | None:
@@ -31,15 +35,17 @@ def observe(view: View, key: Key) -> State | None:
     stage = at(found, stages)
     pod_name = importer_pod_name(name, stage.current if stage else "")
     pods = {pod["metadata"]["name"]: pod for pod in view.by("Pod", "owner", found.ref.uid) if is_importer(pod)}
+    at_work = worker(pods.pop(pod_name, None))
     return State(
         claim=found,
         storage_class=storage_class(view, found.storage_class),
         stages=stages,
         stage=stage,
-        worker=worker(pods.pop(pod_name, None)),
+        worker=at_work,
         former=tuple(seen for pod in pods.values() if (seen := worker(pod))),
         reading=reading(view, found),
         shows_itself=not found.owner_uid,
+        traffic=traffic(view) if at_work is None else NO_TRAFFIC,
         refusal=view.refusal("Pod", pod_name, namespace) or view.refusal("ConfigMap", copy_of(found).name, namespace),
         defaults=installed,
         owner_uid=user_claim.owner_uid or user_claim.ref.uid,

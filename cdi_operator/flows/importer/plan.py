@@ -16,7 +16,7 @@ from cdi_operator.api import reasons
 from cdi_operator.flows import stages, transfer
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan, Seen, Wait
 from cdi_operator.flows.difference import changes
-from cdi_operator.flows.importer import proxy, vddk
+from cdi_operator.flows.importer import proxy, turns, vddk
 from cdi_operator.flows.importer.attempt import attempt
 from cdi_operator.flows.importer.job import unsupported
 from cdi_operator.flows.importer.nudge import nudge
@@ -59,7 +59,7 @@ def decide(state: State, settings: Settings, now: datetime) -> Plan:
 
 def start(state: State, settings: Settings, now: datetime) -> Plan:
     if not may_start(state):
-        return ()
+        return turns.leave(state.claim)
     if state.stage is not None and state.claim.bound and stages.noted(state.claim) is None:
         return (noted(state, stages.notes(state.stage)),)
     if vddk.is_wanted(state.claim) and not vddk.image(state):
@@ -79,6 +79,8 @@ def start(state: State, settings: Settings, now: datetime) -> Plan:
     if wrong := vddk.wrong(state):
         again = Wait(vddk.FRESH.total_seconds())
         return (*told_on_claim(state, reasons.ERR_STARTING_POD, f"{text}: {wrong}"), again)
+    if (waiting := turns.wait(state, now)) is not None:
+        return waiting
     if state.refusal is None or state.refusal.namespace_ends:
         return make
     reason = reasons.ERR_EXCEEDED_QUOTA if state.refusal.exceeds_quota else reasons.ERR_STARTING_POD
@@ -194,6 +196,7 @@ def told_on_claim(state: State, reason: str, message: str, more: Mapping[str, st
         names.RUNNING: "false",
         names.RUNNING_MESSAGE: message,
         names.RUNNING_REASON: reason,
+        **turns.outside(claim),
         **(more or {}),
     }
     annotations = changes(claim.annotations, wanted)

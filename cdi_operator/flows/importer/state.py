@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdi_operator.flows.defaults import Defaults
+from cdi_operator.flows.queue import Traffic
 from cdi_operator.flows.seen import Claim, StorageClass, Worker
 from cdi_operator.flows.stages import Stage, Stages
 from cdi_operator.flows.transfer import Reading
@@ -29,6 +30,8 @@ class State:
     """What the worker tells while it runs."""
     shows_itself: bool
     """The claim is a user's own: neither a DataVolume nor a target shows how its transfer goes."""
+    traffic: Traffic
+    """What else is being transferred: whether it is this claim's turn."""
     refusal: Refusal | None
     """Why the API server would not make the pod."""
     defaults: Defaults
