@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cdi_operator.api import annotations as names
+from cdi_operator.flows import custom
 from cdi_operator.flows.seen import Claim, StorageClass
 from cdi_operator.flows.view import View
 from cdi_operator.storage.classes import waits_for_consumer
@@ -39,6 +40,8 @@ class Defaults:
     insecure_registries: frozenset[str] = frozenset()
     """host[:port] of each whose certificate is not verified."""
     proxy: Proxy = Proxy()
+    worker_labels: Mapping[str, str] = field(default_factory=dict)
+    worker_annotations: Mapping[str, str] = field(default_factory=dict)
     preallocation: bool = False
     global_overhead: str = DEFAULT_OVERHEAD
     class_overhead: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +71,7 @@ def defaults(view: View) -> Defaults:
     spec, status = config.get("spec") or {}, config.get("status") or {}
     overhead = status.get("filesystemOverhead") or {}
     proxy = status.get("importProxy") or {}
+    notes = config["metadata"].get("annotations") or {}
     return Defaults(
         feature_gates=frozenset(spec.get("featureGates") or ()),
         pod_resources=status.get("defaultPodResourceRequirements") or {},
@@ -79,6 +83,8 @@ def defaults(view: View) -> Defaults:
             no_proxy=proxy.get("noProxy") or "",
             trusted_ca=proxy.get("trustedCAProxy") or "",
         ),
+        worker_labels=custom.worker_labels(notes),
+        worker_annotations=custom.worker_annotations(notes),
         preallocation=bool(status.get("preallocation")),
         global_overhead=overhead.get("global") or DEFAULT_OVERHEAD,
         class_overhead=overhead.get("storageClass") or {},

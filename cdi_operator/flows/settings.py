@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cdi_operator.api import annotations as names
@@ -25,6 +25,9 @@ class Settings:
     """Label app.kubernetes.io/version of everything we create; empty for none."""
     config: Mapping[str, Any] | None = None
     """Spec of CDIConfig `config` where an installer without CDI object decides it (helm); None: nobody said."""
+
+    config_annotations: Mapping[str, str] = field(default_factory=dict)
+    """Annotations of CDIConfig that the installer decides: limits of transfers, labels and annotations of workers."""
 
     @property
     def labels(self) -> dict[str, str]:

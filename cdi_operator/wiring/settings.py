@@ -45,6 +45,10 @@ def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         config = json.loads(environment.get("CDI_CONFIG") or "null")
     except ValueError as error:
         parser.error(f"the environment variable CDI_CONFIG is not JSON: {error}")
+    try:
+        annotations = json.loads(environment.get("CDI_CONFIG_ANNOTATIONS") or "{}")
+    except ValueError as error:
+        parser.error(f"the environment variable CDI_CONFIG_ANNOTATIONS is not JSON: {error}")
     settings = Settings(
         namespace=namespace,
         importer_image=image,
@@ -53,6 +57,7 @@ def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         part_of=environment.get("INSTALLER_PART_OF_LABEL", ""),
         version=environment.get("INSTALLER_VERSION_LABEL", ""),
         config=config,
+        config_annotations=annotations,
     )
     options = Options(
         kubeconfig=given.kubeconfig,
@@ -71,7 +76,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         prog="cdi-controller",
         description="Brings disk images onto PersistentVolumeClaims, as DataVolumes ask for it.",
         epilog="Environment: IMPORTER_IMAGE (required), PULL_POLICY, POD_NAME, POD_NAMESPACE, "
-        "INSTALLER_PART_OF_LABEL, INSTALLER_VERSION_LABEL, CDI_CONFIG (JSON: spec of CDIConfig `config`).",
+        "INSTALLER_PART_OF_LABEL, INSTALLER_VERSION_LABEL, CDI_CONFIG (JSON: spec of CDIConfig `config`), "
+        "CDI_CONFIG_ANNOTATIONS (JSON: annotations of it).",
     )
     parser.add_argument(
         "--kubeconfig",

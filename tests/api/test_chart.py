@@ -67,6 +67,9 @@ def container(*settings: str, name: str = "cdi-deployment") -> dict[str, Any]:
         ("config.featureGates=HonorWaitForFirstConsumer", "featureGates"),
         ("config.filesystemOverhead.global=6%", "global"),
         ("config.prealocation=true", "prealocation"),
+        ("transfers.maxConcurrent=-1", "maxConcurrent"),
+        ("workers.labels.team=a b", "team"),
+        ("workers.labels.-team=a", "-team"),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_it(setting: str, words: str) -> None:
@@ -86,6 +89,7 @@ def test_what_a_value_becomes() -> None:
         "featureGates": ["HonorWaitForFirstConsumer"],
         "preallocation": True,
     }
+    assert environment["CDI_CONFIG_ANNOTATIONS"] == "{}"
     assert container("controller.verbosity=3")["args"] == ["-v=3"]
     assert container("apiserver.verbosity=3", name="cdi-apiserver")["args"] == ["-v=3"]
     assert "Namespace" not in {kind for kind, _ in rendered()}
@@ -118,6 +122,22 @@ def asked(configuration: dict[str, Any]) -> tuple[str, str, str, str, int]:
 
 def test_rendering_of_claims_can_be_switched_off() -> None:
     assert ("MutatingWebhookConfiguration", "cdi-api-pvc-mutate") not in rendered("config.webhookPvcRendering=Disabled")
+
+
+def test_what_becomes_annotations_of_the_settings() -> None:
+    chosen = container(
+        "transfers.maxConcurrent=3",
+        "transfers.maxConcurrentPerNode=0",
+        "workers.labels.team=a",
+        "workers.annotations.b=c",
+    )
+    environment = {each["name"]: each.get("value") for each in chosen["env"]}
+    assert json.loads(environment["CDI_CONFIG_ANNOTATIONS"] or "") == {
+        "cdi.kubevirt.io/maxConcurrentTransfers": "3",
+        "cdi.kubevirt.io/maxConcurrentTransfersPerNode": "0",
+        "cdi.kubevirt.io/workerLabels": '{"team":"a"}',
+        "cdi.kubevirt.io/workerAnnotations": '{"b":"c"}',
+    }
 
 
 @pytest.mark.parametrize(

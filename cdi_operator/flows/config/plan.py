@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any
 
 from cdi_operator.api import annotations as names
-from cdi_operator.flows import installation
-from cdi_operator.flows.actions import Create, PatchMeta, PatchSpec, PatchStatus, Plan
+from cdi_operator.flows import custom, installation
+from cdi_operator.flows.actions import Create, Object, PatchMeta, PatchSpec, PatchStatus, Plan
 from cdi_operator.flows.config.certificates import certificate_for
 from cdi_operator.flows.config.observe import NAME, PROXY_AUTHORITIES
 from cdi_operator.flows.config.state import ClusterProxy, Installation, State
@@ -48,7 +48,8 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
     if decided is not None and (edited := difference(config.spec, decided)):
         return (PatchSpec(config.ref, edited, config.object["metadata"].get("resourceVersion", "")),)
     owner = state.installation.ref if state.installation else None
-    marks = installation.mark(config.object, config.ref, owner, settings)
+    notes = decided_annotations(config.object, settings)
+    marks = installation.mark(config.object, config.ref, owner, settings, notes)
     asked = authorities_map(state, settings) if uses_cluster_proxy(config.spec, state.proxy) else ()
     changes = difference(config.status, status(config.spec, state))
     return (*marks, *asked, PatchStatus(config.ref, changes)) if changes else (*marks, *asked)
@@ -74,13 +75,20 @@ def decided_by(installed: Installation) -> Mapping[str, Any] | None:
     return None if installed.deleting or not installed.decides else installed.config or {}
 
 
+def decided_annotations(config: Object, settings: Settings) -> dict[str, str | None]:
+    """Those that the installer decides, and what is wrong with those that there will be."""
+    wanted = {**(config["metadata"].get("annotations") or {}), **settings.config_annotations}
+    return {**settings.config_annotations, names.IGNORED_SETTINGS: custom.complaint(wanted) or None}
+
+
 def new_config(state: State, settings: Settings) -> dict[str, Any]:
     decided = decided_spec(state, settings)
     shipped = {} if state.installation else SHIPPED_SPEC
+    owner = state.installation.ref if state.installation else None
     return {
         "apiVersion": names.API_VERSION,
         "kind": "CDIConfig",
-        "metadata": installation.new_metadata(NAME, state.installation.ref if state.installation else None, settings),
+        "metadata": installation.new_metadata(NAME, owner, settings, settings.config_annotations),
         "spec": shipped if decided is None else dict(decided),
     }
 

@@ -59,13 +59,16 @@ def importer_pod(state: State, settings: Settings) -> dict[str, Any]:
             "namespace": claim.ref.namespace,
             "labels": {
                 **state.pod_labels,
+                **state.defaults.worker_labels,
                 **settings.labels,
                 names.APP: names.APP_NAME,
                 names.COMPONENT: names.COMPONENT_IMPORTER,
+                names.WORKER: names.WORKER_IMPORT,
                 names.PROMETHEUS: "true",
             },
             "annotations": {
                 **MESH_OFF,
+                **state.defaults.worker_annotations,
                 names.CREATED_BY_CONTROLLER: "yes",
                 **{key: claim.annotations[key] for key in (*PASSED_ON, *MESH_OFF) if key in claim.annotations},
             },

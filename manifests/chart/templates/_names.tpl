@@ -75,3 +75,23 @@ readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end }}
+
+{{- /* Annotations of CDIConfig, as JSON: only those that a value decides. */}}
+{{- define "cdi.configAnnotations" }}
+{{- $found := dict }}
+{{- with .Values.transfers }}
+{{- if not (kindIs "invalid" .maxConcurrent) }}
+{{- $_ := set $found "cdi.kubevirt.io/maxConcurrentTransfers" (.maxConcurrent | int | toString) }}
+{{- end }}
+{{- if not (kindIs "invalid" .maxConcurrentPerNode) }}
+{{- $_ := set $found "cdi.kubevirt.io/maxConcurrentTransfersPerNode" (.maxConcurrentPerNode | int | toString) }}
+{{- end }}
+{{- end }}
+{{- with .Values.workers.labels }}
+{{- $_ := set $found "cdi.kubevirt.io/workerLabels" (. | toJson) }}
+{{- end }}
+{{- with .Values.workers.annotations }}
+{{- $_ := set $found "cdi.kubevirt.io/workerAnnotations" (. | toJson) }}
+{{- end }}
+{{- $found | toJson }}
+{{- end }}

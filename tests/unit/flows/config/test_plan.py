@@ -13,6 +13,7 @@ from cdi_operator.flows.settings import Settings
 from tests.unit.world import NOW, World, settle
 
 SETTINGS = Settings(namespace="cdi", importer_image="importer")
+MAX = names.MAX_TRANSFERS
 DEFAULT_RESOURCES = {"limits": {"cpu": "750m", "memory": "600M"}, "requests": {"cpu": "100m", "memory": "60M"}}
 
 
@@ -51,6 +52,25 @@ def shown(world):
 
 def status_of(spec, *classes):
     return shown(settled(config(spec), *map(storage_class, classes)))["status"]
+
+
+@pytest.mark.parametrize(
+    ("before", "decided", "wanted"),
+    [
+        # what the installer decides comes back; what he does not, is the administrator's own
+        ({}, {MAX: "8"}, {MAX: "8"}),
+        ({MAX: "9", "theirs": "x"}, {MAX: "8"}, {MAX: "8", "theirs": "x"}),
+        ({MAX: "9"}, {}, {MAX: "9"}),
+        ({MAX: "many"}, {}, {MAX: "many", names.IGNORED_SETTINGS: f"{MAX}: 'many' is no number"}),
+        ({MAX: "9", names.IGNORED_SETTINGS: "old"}, {}, {MAX: "9"}),
+    ],
+)
+def test_annotations(before, decided, wanted):
+    made = config()
+    made["metadata"]["annotations"] = before
+    settings = replace(SETTINGS, config_annotations=decided)
+    assert shown(settled(made, settings=settings))["metadata"]["annotations"] == wanted
+    assert shown(settled(settings=settings))["metadata"].get("annotations", {}) == decided
 
 
 def test_it_is_made_as_the_reference_ships_it():

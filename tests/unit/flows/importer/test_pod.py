@@ -6,6 +6,7 @@ from cdi_operator.api import annotations as names
 from tests.unit.flows.given import (
     CLAIM_UID,
     CSI,
+    HONOURS_WAIT,
     LOCAL,
     NAME,
     NS,
@@ -13,7 +14,9 @@ from tests.unit.flows.given import (
     PRIME_KEY,
     PRIME_UID,
     config,
+    having,
     legacy,
+    noted,
     obj,
     prime,
     target,
@@ -34,6 +37,7 @@ def test_whole():
             "labels": {
                 "app": "containerized-data-importer",
                 "cdi.kubevirt.io": "importer",
+                "cdi.kubevirt.io/worker": "import",
                 "prometheus.cdi.kubevirt.io": "true",
                 "app.kubernetes.io/component": "storage",
                 "app.kubernetes.io/managed-by": "cdi-controller",
@@ -187,6 +191,29 @@ def test_what_the_installation_says(status, wanted_resources, wanted_secrets):
 def test_annotations_passed_on(annotations, wanted):
     carried = legacy_pod(annotations)["metadata"]["annotations"]
     assert {key: carried.get(key) for key in wanted} == wanted
+
+
+CUSTOM = {
+    names.WORKER_LABELS: '{"team":"storage","app":"mine"}',
+    names.WORKER_ANNOTATIONS: '{"sidecar.istio.io/inject":"true","linkerd.io/inject":"enabled","note":"x"}',
+}
+
+
+def test_what_the_administrator_asks_of_all_workers():
+    """Ours stand above theirs, theirs above the user's labels; a claim may still ask for its own mesh."""
+    claim = legacy("Bound", {"linkerd.io/inject": "disabled"})
+    wanted = having(claim, metadata={"labels": {"team": "blue", "tier": "user"}})
+    meta = made(*LOCAL, noted(HONOURS_WAIT, CUSTOM), wanted)["metadata"]
+    assert {key: meta["labels"][key] for key in ("team", "tier", "app")} == {
+        "team": "storage",
+        "tier": "user",
+        "app": "containerized-data-importer",
+    }
+    assert {key: meta["annotations"][key] for key in ("sidecar.istio.io/inject", "linkerd.io/inject", "note")} == {
+        "sidecar.istio.io/inject": "true",
+        "linkerd.io/inject": "disabled",
+        "note": "x",
+    }
 
 
 def test_labels_are_those_of_the_claim_that_the_user_made():
