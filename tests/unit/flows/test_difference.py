@@ -1,7 +1,7 @@
 """The patch from what is to what should be, and that it is one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdi_operator.flows.difference import changes, difference
@@ -48,6 +48,7 @@ json = st.recursive(
 objects = st.dictionaries(st.sampled_from("xyz"), json, max_size=3)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(objects, objects)
 def test_it_leads_from_one_to_the_other(before, after):
     assert merge_patch(before, difference(before, after)) == after
