@@ -263,7 +263,6 @@ def installed(control_plane: ControlPlane) -> Iterator[ControlPlane]:
         ("no", "update", "leases.coordination.k8s.io/cdi-controller-leader-election-helper", "anyone"),
         # the upload proxy's certificate; whatever it reads, only certificates are kept of it
         ("yes", "list", "secrets", NAMESPACE),
-        ("no", "create", "secrets", NAMESPACE),
         ("no", "get", "secrets", "anyone"),
         ("yes", "get", "configmaps", "anyone"),
         ("no", "list", "configmaps", "anyone"),

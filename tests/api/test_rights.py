@@ -37,6 +37,15 @@ NOT_CALLED: Mapping[Right, str] = {
     (CDI, "cdis/finalizers", "update"): ENFORCED,
     ("", "persistentvolumeclaims/finalizers", "update"): ENFORCED,
     (CDI, "volumeimportsources", "patch"): "the next checkpoint of a migration in stages, and this one has none",
+    **{
+        (
+            "admissionregistration.k8s.io",
+            f"{kind}webhookconfigurations",
+            "patch",
+        ): "there are none here: see test_admission"
+        for kind in ("mutating", "validating")
+    },
+    ("", "secrets", "create"): "wanted besides patch, to apply what is not there yet",
     ("", "events", "patch"): "counts repetitions, which come minutes apart: see test_events",
     ("", "pods", "patch"): "wakes a kubelet that has put a pod aside: see flows.importer.nudge",
 }
