@@ -12,24 +12,25 @@ import pytest
 from demo.server import WebServer
 from devcluster.kubectl import Kubectl
 from tests.e2e import namespaces, sources, webserver
-from tests.e2e.installation import Installation, install
+from tests.e2e.installation import Installation, install, installed
+from tests.e2e.once import once
 from tests.e2e.sources import Image
 
 
 @pytest.fixture(scope="session")
-def installation(request: pytest.FixtureRequest) -> Iterator[Installation]:
-    """A ready cluster with this checkout's controller in it. At the end, nothing of the tests may be left in it."""
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        try:
-            found = install()
-        except subprocess.CalledProcessError as error:
-            pytest.exit(f"no cluster to test on: {error}", returncode=3)
-    stale = found.kubectl.items("namespaces", f"--selector={namespaces.LABEL}")
-    if stale:
-        namespaces.delete_all(found.kubectl, "namespace", f"--selector={namespaces.LABEL}")
-    yield found
-    namespaces.delete_all(found.kubectl, "namespace", f"--selector={namespaces.LABEL}")
-    namespaces.wait_for_no_volumes(found.kubectl, namespaces.PREFIX)
+def installation(request: pytest.FixtureRequest, testrun_uid: str) -> Installation:
+    """A ready cluster with this checkout's controller in it, and nothing of earlier tests."""
+    with once(testrun_uid, "installation") as first:
+        if first:
+            with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+                try:
+                    install()
+                except subprocess.CalledProcessError as error:
+                    pytest.exit(f"no cluster to test on: {error}", returncode=3)
+        found = installed()
+        if first and found.kubectl.items("namespaces", f"--selector={namespaces.LABEL}"):
+            namespaces.delete_all(found.kubectl, "namespace", f"--selector={namespaces.LABEL}")
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -38,11 +39,13 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Image]:
 
 
 @pytest.fixture(scope="session")
-def server(installation: Installation, images: Mapping[str, Image]) -> WebServer:
+def server(installation: Installation, images: Mapping[str, Image], testrun_uid: str) -> WebServer:
     """Serves all images under their names."""
-    started = webserver.start(installation.kubectl)
-    for image in images.values():
-        started.put(image.name, image.path)
+    with once(testrun_uid, "server") as first:
+        started = webserver.start(installation.kubectl)
+        # A file that is put there again is another one to whoever is just reading it.
+        for image in images.values() if first else ():
+            started.put(image.name, image.path)
     return started
 
 
@@ -70,6 +73,23 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What breaks the cluster comes last."""
-    items.sort(key=lambda item: item.get_closest_marker("faults") is not None)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--only", choices=("shared", "alone"), help="the tests that can share the cluster, or the others")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What needs the cluster for itself comes after the rest, what breaks it later, what looks at its remains last."""
+    items.sort(key=turn)
+    only = config.getoption("--only", None)
+    if only:
+        wanted = [item for item in items if (turn(item) > 0) == (only == "alone")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = wanted
+
+
+def turn(item: pytest.Item) -> int:
+    if item.path.stem == "test_nothing_left":
+        return 3
+    if item.get_closest_marker("faults"):
+        return 2
+    return 1 if item.get_closest_marker("alone") else 0

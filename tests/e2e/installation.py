@@ -49,9 +49,13 @@ def holder(lease: Object) -> str:
     return identity.partition("_")[0]
 
 
-def install() -> Installation:
-    """What a developer types, and what it leaves."""
+def install() -> None:
+    """What a developer types."""
     make("install")
+
+
+def installed() -> Installation:
+    """What that has left."""
     cluster = choose.cluster()
     return Installation(Kubectl(cluster.kubeconfig()), isinstance(cluster, Embedded))
 

@@ -19,6 +19,8 @@ from tests.e2e.installation import Installation
 from tests.e2e.namespaces import until_empty
 from tests.e2e.watch import Watch, phase
 
+pytestmark = pytest.mark.alone
+
 SERVED_S = 120
 """How long a new certificate may take to be shown (spec 8.4)."""
 SECRETS = ("cdi-apiserver-signer", "cdi-apiserver-server-cert")

@@ -273,6 +273,7 @@ def test_a_wrong_checksum_is_final(namespace: Kubectl, server: WebServer) -> Non
     assert "Failed to import into PVC wrong-sum" in namespace.events()
 
 
+@pytest.mark.alone
 def test_no_default_class(namespace: Kubectl, server: WebServer, installation: Installation) -> None:
     """The cluster's default class loses its mark; giving it back is enough."""
     mark = "storageclass.kubernetes.io/is-default-class"

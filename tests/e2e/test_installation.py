@@ -19,6 +19,8 @@ from tests.e2e.namespaces import wait_for_none
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase
 
+pytestmark = pytest.mark.alone
+
 HOOKS = "validatingwebhookconfigurations,mutatingwebhookconfigurations"
 QUIET = timedelta(seconds=20)
 BY_THE_WAY = ("Lease", "TokenReview", "SubjectAccessReview")

@@ -12,6 +12,8 @@ from devcluster.kubectl import Kubectl
 from tests.e2e import manifests
 from tests.e2e.installation import Installation
 
+pytestmark = pytest.mark.alone
+
 SERVICE = "https://cdi-prometheus-metrics.cdi.svc:8443/metrics"
 ASK = """
 import ssl, sys, urllib.error, urllib.request

@@ -16,6 +16,8 @@ from tests.e2e import manifests
 from tests.e2e.installation import Installation
 from tests.e2e.watch import Watch
 
+pytestmark = pytest.mark.alone
+
 ROOK = "rook-ceph.rbd.csi.ceph.com"
 MODES = [("ReadWriteMany", "Block"), ("ReadWriteOnce", "Block"), ("ReadWriteOnce", "Filesystem")]
 Make = Callable[..., str]

@@ -76,6 +76,7 @@ def test_a_running_machine_of_vmware(
     assert content(installation, namespace, mode, DISK_BYTES) == vcenter.sha256(second)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("storage_class", ["csi", "local"])
 def test_killed_stages(storage_class: str, installation: Installation, namespace: Kubectl, vcenter: VMware) -> None:
     first, second = vcenter.vcenter.snapshots

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tiers import Result, result
+from tests.tiers import Result, result, together
 
 SUITE = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
 
@@ -25,6 +25,13 @@ def test_result(report: str, code: int, wanted: tuple[int, int, int], good: bool
     seen = result(report, code, took_s=1.0)
     assert (seen.passed, seen.failed, seen.skipped) == wanted
     assert seen.good is good
+
+
+def test_a_pass_without_a_test_is_no_mistake_when_there_are_others() -> None:
+    some, none = Result(9, 0, 1, 2.0, broken=False), result(SUITE.format(0, 0, 0, 0), 5, took_s=1.0)
+    assert (some.empty, none.empty) == (False, True)
+    assert together([some, some]) == Result(18, 0, 2, 4.0, broken=False)
+    assert not together([some, Result(0, 0, 0, 1.0, broken=True)]).good
 
 
 def test_a_failure_spoils_the_tier() -> None:
