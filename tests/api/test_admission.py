@@ -8,85 +8,31 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 import ssl
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cdi_operator.api import annotations as names
 from cdi_operator.cluster.client import Client
 from cdi_operator.flows.actions import Ref
-from devcluster.binaries import KUBERNETES_VERSION
-from manifests import render
+from tests.api.admission import (
+    BLANK,
+    CLASS,
+    GIB_WITH_OVERHEAD,
+    LABEL,
+    NAMESPACE,
+    Admission,
+    claim_that_asks,
+    configurations,
+    of_kind,
+    volume,
+)
 from tests.api.apiserver import ControlPlane, free_ports
 from tests.api.conftest import eventually
 from tests.api.controller import ControllerProcess
 from tests.api.objects import CLAIM, claim, csi_driver, data_volume, storage_class
-
-NAMESPACE = "admission"
-CLASS = "csi-admission"
-ENTRY = "from cdi_operator.apiserver.main import main; main()"
-HOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
-BLANK: dict[str, Any] = {"blank": {}}
-LABEL = {names.APPLY_STORAGE_PROFILE: "true"}
-GIB_WITH_OVERHEAD = "1138166334"
-
-
-class Admission:
-    """The server as a process, and the API server that asks it."""
-
-    def __init__(self, plane: ControlPlane, directory: Path, port: int) -> None:
-        self.port = port
-        self.plane = plane
-        self.log = directory / "cdi-apiserver.log"
-        flags = [f"--kubeconfig={plane.kubeconfig}", f"--namespace={NAMESPACE}", f"--port={self.port}", "-v=3"]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen([sys.executable, "-c", ENTRY, *flags], stderr=log)
-
-    @property
-    def answers(self) -> bool:
-        try:
-            return bool(self.shown())
-        except OSError:
-            return False
-
-    def shown(self) -> str:
-        """The certificate, as PEM."""
-        assert self._process.poll() is None, self.log.read_text()
-        return ssl.get_server_certificate(("127.0.0.1", self.port), timeout=2)
-
-    def end(self) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=20)
-
-    def kubectl(self, *arguments: str, obj: Any = None) -> str:
-        """What kubectl prints, on whichever channel."""
-        stdin = "" if obj is None else json.dumps(obj)
-        try:
-            return self.plane.kubectl(*arguments, f"--namespace={NAMESPACE}", stdin=stdin)
-        except subprocess.CalledProcessError as error:
-            return str(error.stderr)
-
-    def create(self, obj: Any) -> str:
-        return self.kubectl("create", "--filename=-", "--dry-run=server", obj=obj)
-
-
-def configurations(port: int) -> list[dict[str, Any]]:
-    """The chart's own, leading to a port of this machine."""
-    where = ["--kube-version", KUBERNETES_VERSION, "--namespace", NAMESPACE]
-    rendering = [render.helm(), "template", "cdi", str(render.CHART), *where]
-    done = subprocess.run(rendering, text=True, capture_output=True, check=True)
-    found = [obj for obj in yaml.safe_load_all(done.stdout) if obj and obj["kind"] in HOOKS]
-    for obj in found:
-        for hook in obj["webhooks"]:
-            hook["clientConfig"]["service"]["port"] = port
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -124,17 +70,6 @@ def admission(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFact
 async def works(admission: Admission) -> None:
     await eventually(lambda: admission.answers, 60)
     await eventually(lambda: "created (server dry run)" in admission.create(data_volume(NAMESPACE)))
-
-
-def volume(name: str = "disk", *, labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
-    made = data_volume(NAMESPACE, name)
-    made["metadata"]["labels"] = labels or {}
-    made["spec"] = {**made["spec"], **spec}
-    return made
-
-
-def of_kind(kind: str, name: str, **spec: Any) -> dict[str, Any]:
-    return {"apiVersion": names.API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
 PVC = data_volume(NAMESPACE)["spec"]["pvc"]
@@ -255,12 +190,6 @@ async def profile(client: Client) -> None:
     await eventually(known)
 
 
-def claim_that_asks(name: str, **spec: Any) -> dict[str, Any]:
-    made = claim(NAMESPACE, name, labels=LABEL)
-    asked = {"storageClassName": CLASS, "resources": {"requests": {"storage": "1Gi"}}}
-    return {**made, "spec": {**asked, **spec}}
-
-
 @pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize(
     ("asked", "access_mode", "mode", "size"),
@@ -375,29 +304,14 @@ async def test_a_signer_that_cannot_sign_is_replaced(admission: Admission, clien
 
 async def test_a_tls_profile_holds_at_once(admission: Admission, client: Client) -> None:
     config = Ref(names.API_VERSION, "CDIConfig", "config")
-    assert speaks(admission, ssl.TLSVersion.TLSv1_2)
+    assert admission.speaks(ssl.TLSVersion.TLSv1_2)
     await client.patch(config, {"spec": {"tlsSecurityProfile": {"type": "Modern", "modern": {}}}})
     try:
-        await eventually(lambda: not speaks(admission, ssl.TLSVersion.TLSv1_2), 10)
-        assert speaks(admission, ssl.TLSVersion.TLSv1_3)
+        await eventually(lambda: not admission.speaks(ssl.TLSVersion.TLSv1_2), 10)
+        assert admission.speaks(ssl.TLSVersion.TLSv1_3)
     finally:
         await client.patch(config, {"spec": {"tlsSecurityProfile": None}})
-    await eventually(lambda: speaks(admission, ssl.TLSVersion.TLSv1_2), 10)
-
-
-def speaks(admission: Admission, version: ssl.TLSVersion) -> bool:
-    """False when the server says that it does not: `protocol version`."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.maximum_version = version
-    try:
-        with socket.create_connection(("127.0.0.1", admission.port), 5) as plain, context.wrap_socket(plain) as tls:
-            return tls.version() is not None
-    except ssl.SSLError as error:
-        if error.reason != "TLSV1_ALERT_PROTOCOL_VERSION":
-            raise
-        return False
+    await eventually(lambda: admission.speaks(ssl.TLSVersion.TLSv1_2), 10)
 
 
 # Nobody answers ------------------------------------------------------------------------------------------------------

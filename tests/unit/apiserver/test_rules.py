@@ -5,7 +5,7 @@ import pytest
 from cdi_operator.apiserver.rules import cdi, dataimportcron, objecttransfer, population
 from cdi_operator.apiserver.rules.cause import Cause
 from cdi_operator.storage.schedules import is_schedule
-from tests.unit.apiserver.test_datavolume import HTTP, ON_VCENTER, PVC, STAGES, first, sized
+from tests.unit.apiserver.asked import HTTP, ON_VCENTER, PVC, STAGES, first, sized
 
 REGISTRY = {"registry": {"url": "docker://quay.io/debian"}}
 CLAIM = {"pvc": {"namespace": "golden", "name": "debian"}}
