@@ -335,6 +335,23 @@ def test_a_name_that_is_taken(namespace: Kubectl) -> None:
     namespace.wait("dv/taken", "jsonpath={.status.phase}=Succeeded")
 
 
+def test_a_limit_range(namespace: Kubectl, server: WebServer) -> None:
+    """What the API server says about the claim is told; when the limit goes, the claim is made."""
+    limit = {"type": "PersistentVolumeClaim", "max": {"storage": "10Mi"}}
+    meta = {"kind": "LimitRange", "apiVersion": "v1", "metadata": {"name": "small"}}
+    namespace.create({**meta, "spec": {"limits": [limit]}})
+    text = "maximum storage usage per PersistentVolumeClaim is 10Mi"
+    with Watch(namespace, "datavolumes") as volumes:
+        asked = manifests.claim_spec(GIVEN, storage_class="csi", **MODES)
+        source = manifests.http(server.url("small.qcow2"))
+        namespace.apply(manifests.data_volume("large", source=source, pvc=asked))
+        told = ("Bound", "ErrClaimNotValid", text)
+        volumes.until(lambda now: "large" in now and says(now["large"], *told), "it tells of the limit")
+        assert text in namespace.events()
+        namespace.delete("limitrange", "small")
+        volumes.until(lambda now: phase(now, "large") == "Succeeded", "it heals when the limit goes")
+
+
 INVALID: dict[str, tuple[Object, tuple[str, ...]]] = {
     # what is wrong -> (spec, what kubectl prints: one of these)
     "content-type": (

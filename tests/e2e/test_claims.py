@@ -161,6 +161,18 @@ def test_a_user_who_wants_no_populator(
     assert_holds_image(namespace, installation, images, "plain", mode)
 
 
+def test_a_user_who_wants_a_populator(
+    namespace: Kubectl, installation: Installation, server: WebServer, images: Mapping[str, Image]
+) -> None:
+    """The other way round: a provisioner without CSI leaves a claim alone that is to be populated."""
+    source, yes = manifests.http(server.url(IMAGE)), {f"{STORAGE}.usePopulator": "true"}
+    asked = claim_spec("local", "Filesystem")
+    namespace.apply(manifests.data_volume("populated", source=source, pvc=asked, annotations=yes))
+    namespace.wait("dv/populated", "jsonpath={.status.phase}=Succeeded")
+    assert namespace.get("pvc", "populated")["spec"]["dataSourceRef"]["kind"] == "VolumeImportSource"
+    assert_holds_image(namespace, installation, images, "populated")
+
+
 @pytest.mark.parametrize("mode", ["Filesystem", "Block"])
 def test_waiting_for_the_first_consumer_without_a_populator(
     mode: str, namespace: Kubectl, installation: Installation, server: WebServer, images: Mapping[str, Image]

@@ -181,6 +181,8 @@ def test_when_the_stranger_goes_the_claim_is_made():
 # What may not be made -----------------------------------------------------------------------------------------------
 
 QUOTA = 'persistentvolumeclaims "disk" is forbidden: exceeded quota: q, requested: requests.storage=1Gi'
+FORBIDDEN = 'persistentvolumeclaims "disk" is forbidden'
+LIMITED = f"{FORBIDDEN}: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi"
 INVALID = 'PersistentVolumeClaim "disk" is invalid: spec.accessModes: Required value'
 
 
@@ -190,6 +192,7 @@ INVALID = 'PersistentVolumeClaim "disk" is invalid: spec.accessModes: Required v
     [
         (QUOTA, "Pending", "ErrExceededQuota", ("False", "ErrExceededQuota", QUOTA)),
         (INVALID, "", "ErrClaimNotValid", ("False", "", "")),
+        (LIMITED, "", "ErrClaimNotValid", ("False", "", "")),
     ],
 )
 def test_refused(refused, message, phase, reason, ready):

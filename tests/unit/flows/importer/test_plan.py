@@ -282,6 +282,7 @@ STARTING = f"Error starting pod 'importer-{PRIME}': {MORE}"
     [
         ('pods "x" is forbidden: exceeded quota: q, requested: pods=1', "ErrExceededQuota"),
         ("violates PodSecurity", "ErrStartingPod"),
+        ('pods "x" is forbidden: maximum memory usage per Container is 100M, but limit is 600M', "ErrStartingPod"),
         ('pods "x" already exists', "ErrStartingPod"),
     ],
 )
