@@ -281,6 +281,14 @@ def test_how():
     assert plan(observe(world, KEY), SETTINGS, NOW) == (), "the cluster's binder does the rest"
 
 
+def test_without_its_source_a_population_that_has_begun_goes_on():
+    """Spec 4.2 step 1: whoever made the VolumeImportSource may take it away."""
+    found = (*CSI, target(annotations=TOLD), prime("Bound", DONE), volume())
+    assert kinds(plan(observe(World(*found), KEY), SETTINGS, NOW)) == [PatchSpec]
+    ended = (*CSI, target("Bound", TOLD), prime("Lost"))
+    assert kinds(plan(observe(World(*ended), KEY), SETTINGS, NOW)) == [PatchMeta, Emit, Delete]
+
+
 def test_the_target_is_told_before_the_volume_comes():
     """Or a crash in between would leave a bound target that does not know that it is filled."""
     actions = look(target(), prime("Bound", DONE), volume())
