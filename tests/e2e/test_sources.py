@@ -353,13 +353,7 @@ def proxied(installation: Installation, there: Peers) -> Iterator[None]:
     registry without it and without TLS.
     """
     own, url = installation.own, f"https://{peers.PROXY_LOGIN}@proxy.{peers.DOMAIN}:3128"
-    authority = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": AUTHORITY},
-        "data": {"ca.crt": there.certificate},
-    }
-    own.apply(authority)
+    own.apply(authority(there))
     try:
         values = {"HTTPProxy": url, "HTTPSProxy": url, "trustedCAProxy": AUTHORITY, "noProxy": f"plain.{peers.DOMAIN}"}
         settings = [f"--set=config.importProxy.{name}={value}" for name, value in values.items()]
@@ -375,11 +369,16 @@ def proxied(installation: Installation, there: Peers) -> Iterator[None]:
         own.delete("configmap", AUTHORITY)
 
 
-def settled(installation: Installation, authority: str) -> None:
+def authority(there: Peers) -> Object:
+    data = {"ca.crt": there.certificate}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": AUTHORITY}, "data": data}
+
+
+def settled(installation: Installation, wanted: str) -> None:
     """Wait until the controller has written what the chart now says where imports read it."""
     installation.own("rollout", "status", CONTROLLER, "--timeout=120s")
     with Watch(installation.kubectl, "cdiconfigs") as configs:
-        configs.until(lambda now: trusted(now) == authority, f"the authority of the proxy is {authority!r}")
+        configs.until(lambda now: trusted(now) == wanted, f"the authority of the proxy is {wanted!r}")
 
 
 def trusted(configs: Mapping[str, Object]) -> str:
@@ -429,3 +428,22 @@ def test_an_insecure_registry(
     assert there.proxy.asked == []
     wanted = [disks.Expected("near", "Block", images["small.qcow2"].virtual_bytes)]
     assert disks.read(namespace, installation.python_image, wanted)["near"].sha256 == images["small.qcow2"].sha256
+
+
+def test_an_authority_that_comes_later(
+    proxied: None, installation: Installation, namespace: Kubectl, there: Peers
+) -> None:
+    """Without it no worker could trust the proxy: none starts, and the DataVolume says what the administrator has to
+    make. Then it goes on by itself.
+    """
+    asked = manifests.claim_spec("40Mi", storage_class="csi", mode="Block", access_mode="ReadWriteOnce")
+    volume = manifests.data_volume("waits", source=manifests.http(there.unlocked("small.qcow2")), storage=asked)
+    lacking = f"ConfigMap '{AUTHORITY}' with key ca.crt not found in namespace {installation.own.namespace}"
+    installation.own.delete("configmap", AUTHORITY)
+    with Watch(namespace, "datavolumes") as volumes:
+        try:
+            namespace.apply(volume)
+            volumes.until(lambda now: lacking in message(now.get("waits", {})), "it says what is missing")
+        finally:
+            installation.own.apply(authority(there))
+        volumes.until(lambda now: phase(now, "waits") == "Succeeded", "it goes on")
