@@ -44,7 +44,7 @@ async def _run(options: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop)
     with suppress(asyncio.CancelledError):
         async with Client(await Access.load(options.kubeconfig)) as client:
-            await Server(client, options.namespace).run(options.port)
+            await Server(client, options.namespace, options.verbosity).run(options.port)
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> argparse.Namespace:

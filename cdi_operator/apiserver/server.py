@@ -24,6 +24,8 @@ from cdi_operator.cluster.errors import ApiError, Unreachable
 from cdi_operator.cluster.informer import Informer, Selection
 from cdi_operator.flows.actions import Object
 from cdi_operator.flows.certificates.authorities import API_SERVER
+from cdi_operator.flows.defaults import defaults
+from cdi_operator.wiring.log import set_verbosity
 
 log = structlog.get_logger(__name__)
 
@@ -34,24 +36,25 @@ LINGER_S = 5.0
 
 
 class Server:
-    def __init__(self, client: Client, namespace: str) -> None:
+    def __init__(self, client: Client, namespace: str, verbosity: int) -> None:
         self._client = client
+        self._verbosity = verbosity
         self._context = tls.context()
         self._shows_certificate = asyncio.Event()
         self._leaving = False
         self._cache = Cache()
         self._cache.subscribe(self._seen)
-        followed = (
-            Selection("Secret", namespace=namespace, name=API_SERVER.server),
-            Selection("CDIConfig", name="config"),
+        self._certificates = Informer(
+            client, self._cache, Selection("Secret", namespace=namespace, name=API_SERVER.server)
         )
-        self._informers = [Informer(client, self._cache, selection) for selection in followed]
+        self._settings = Informer(client, self._cache, Selection("CDIConfig", name="config"))
 
     async def run(self, port: int) -> None:
         """Until it is cancelled."""
         async with asyncio.TaskGroup() as following:
-            for informer in self._informers:
-                following.create_task(informer.run())
+            following.create_task(self._settings.run())
+            following.create_task(self._certificates.run())
+            await self._certificates.synced.wait()
             if not self._shows_certificate.is_set():
                 log.info("waiting", until=f"the controller has issued the secret {API_SERVER.server}")
                 await self._shows_certificate.wait()
@@ -100,20 +103,27 @@ class Server:
             log.exception("cannot judge", **about, **place)
             return refused(f"{type(error).__name__}: {error}")
         if verdict.code:
-            log.info("refused", **about, **place, user=asked["userInfo"].get("username"), message=verdict.message)
+            log.info("refused", **about, **place, user=asked["userInfo"].get("username"), said=verdict.message)
+        else:
+            log.debug("allowed", **about, **place, changed=bool(verdict.patch))
         return verdict
 
     def _seen(self, obj: Object) -> None:
-        if obj["kind"] == "CDIConfig":
-            tls.obey(self._context, (obj.get("spec") or {}).get("tlsSecurityProfile") or {})
-            return
+        (self._heed if obj["kind"] == "CDIConfig" else self._show)(obj)
+
+    def _heed(self, config: Object) -> None:
+        """What the reference restarts its pods for."""
+        spec = config.get("spec") or {}
+        tls.obey(self._context, spec.get("tlsSecurityProfile") or {})
+        set_verbosity(defaults(self._cache).verbosity or self._verbosity)
+
+    def _show(self, secret: Object) -> None:
+        about = {"secret": secret["metadata"]["name"], "version": secret["metadata"]["resourceVersion"]}
         try:
-            data = {key: base64.b64decode(value) for key, value in (obj.get("data") or {}).items()}
+            data = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
             tls.show(self._context, data.get("tls.crt", b""), data.get("tls.key", b""))
         except (tls.UnusableCertificateError, binascii.Error) as error:
-            log.error(
-                "the certificate is of no use, keeping the one before", secret=obj["metadata"]["name"], error=str(error)
-            )
+            log.error("the certificate is of no use, keeping the one before", **about, error=str(error))
             return
-        log.info("shows a certificate", secret=obj["metadata"]["name"], version=obj["metadata"]["resourceVersion"])
+        log.info("shows a certificate", **about)
         self._shows_certificate.set()

@@ -314,6 +314,24 @@ async def test_a_tls_profile_holds_at_once(admission: Admission, client: Client)
     await eventually(lambda: admission.speaks(ssl.TLSVersion.TLSv1_2), 10)
 
 
+async def test_it_tells_more_when_asked_to(admission: Admission, client: Client) -> None:
+    """Every answer is logged from verbosity 3 on; the process was started with that, and is told otherwise."""
+    config = Ref(names.API_VERSION, "CDIConfig", "config")
+
+    def tells() -> bool:
+        before = admission.log.read_text().count('"message": "allowed"')
+        admission.create(volume())
+        return admission.log.read_text().count('"message": "allowed"') > before
+
+    assert tells()
+    await client.patch(config, {"spec": {"logVerbosity": 1}})
+    try:
+        await eventually(lambda: not tells())
+    finally:
+        await client.patch(config, {"spec": {"logVerbosity": None}})
+    await eventually(tells)
+
+
 # Nobody answers ------------------------------------------------------------------------------------------------------
 
 
