@@ -11,9 +11,10 @@ import pytest
 
 from demo.server import WebServer
 from devcluster.kubectl import Kubectl
-from tests.e2e import namespaces, sources, webserver
+from tests.e2e import namespaces, peers, sources, webserver
 from tests.e2e.installation import Installation, install, installed
 from tests.e2e.once import once
+from tests.e2e.peers import Peers
 from tests.e2e.sources import Image
 
 
@@ -47,6 +48,17 @@ def server(installation: Installation, images: Mapping[str, Image], testrun_uid:
         for image in images.values() if first else ():
             started.put(image.name, image.path)
     return started
+
+
+@pytest.fixture(scope="module")
+def there(
+    installation: Installation, images: Mapping[str, Image], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Peers]:
+    """The other servers. One process at a time may have them."""
+    if not installation.embedded:
+        pytest.skip("these servers run on the node's own address, which only the embedded cluster shares with us")
+    with peers.running(installation.kubectl, tmp_path_factory.mktemp("peers"), images) as found:
+        yield found
 
 
 @pytest.fixture

@@ -94,3 +94,13 @@ def phases(history: list[Object]) -> list[str]:
         if at and found[-1:] != [at]:
             found.append(at)
     return found
+
+
+def running_condition(volume: Object) -> Object:
+    conditions = (volume.get("status") or {}).get("conditions", ())
+    return next((each for each in conditions if each["type"] == "Running"), {})
+
+
+def message(volume: Object) -> str:
+    """Of the condition Running of a DataVolume."""
+    return str(running_condition(volume).get("message", ""))
