@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from prometheus_client import Counter
 
 from cdi_operator.cluster.access import Access
@@ -48,7 +49,8 @@ class Client:
         self._access = access
         self._timeout_s = timeout_s
         self.fence: Callable[[], None] = lambda: None
-        """Asked before every request that changes something; it raises when this process may not, or not any more."""
+        """Asked when a request that changes something is on its way out; raises Unreachable when this process may not
+        make it, or not any more."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -184,15 +186,14 @@ class Client:
         media: str = "json",
         patience: aiohttp.ClientTimeout | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        fence = self.fence if method != "GET" and kind not in UNFENCED else None
         arguments: dict[str, Any] = {"params": {key: value for key, value in (query or {}).items() if value}}
         if patience is not None:
             arguments["timeout"] = patience
         headers = {}
         if body is not None:
-            arguments["data"] = json.dumps(body, separators=(",", ":")).encode()
+            arguments["data"] = _Body(json.dumps(body, separators=(",", ":")).encode(), fence)
             headers["Content-Type"] = f"application/{media}"
-        if method != "GET" and kind not in UNFENCED:
-            self.fence()
         code = "none"
         try:
             for attempt in ("first", "renewed"):
@@ -211,6 +212,21 @@ class Client:
             raise Unreachable(f"{method} {self._access.server}{path}: {error or type(error).__name__}") from error
         finally:
             REQUESTS.labels(verb, kind, code).inc()
+
+
+class _Body(aiohttp.BytesPayload):
+    """A request without its body is none. So the fence is asked when the body is written: everything that a request
+    may wait for, a connection above all, has been waited for then.
+    """
+
+    def __init__(self, content: bytes, fence: Callable[[], None] | None) -> None:
+        super().__init__(content)
+        self._fence = fence
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        if self._fence is not None:
+            self._fence()
+        await super().write_with_length(writer, content_length)
 
 
 def _refusal(status: int, body: bytes | Object, headers: Mapping[str, str]) -> ApiError:

@@ -159,3 +159,27 @@ async def test_nobody_listening_is_unreachable(control_plane: ControlPlane, tmp_
     async with Client(await Access.load(str(elsewhere))) as client:
         with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1/"):
             await client.get("Namespace", "default")
+
+
+async def test_what_the_fence_forbids_is_not_written(client: Client, namespace: str) -> None:
+    """Reads go on, and so does what a standby has to write: for its lease, and to ask who reads its metrics."""
+    made = await client.create(claim(namespace))
+
+    def closed() -> None:
+        raise Unreachable("the lease has ended")
+
+    client.fence = closed
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l", "namespace": namespace}}
+    for write in (
+        client.create(claim(namespace, "other")),
+        client.apply(claim(namespace, "applied")),
+        client.patch(Ref.of(made), {"metadata": {"labels": {"a": "b"}}}),
+        client.replace({**made, "metadata": {**made["metadata"], "labels": {"a": "b"}}}),
+        client.delete(Ref.of(made)),
+    ):
+        with pytest.raises(Unreachable, match="the lease has ended"):
+            await write
+    assert await client.create({**lease, "spec": {"holderIdentity": "me"}})
+    assert [obj async for page, _ in client.list("PersistentVolumeClaim", namespace=namespace) for obj in page] == [
+        made
+    ]

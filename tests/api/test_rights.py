@@ -25,7 +25,7 @@ from tests.api.test_wiring import rendered
 
 NAMESPACE, USERS = "cdi", "users"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:cdi-sa"
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 Right = tuple[str, str, str]
 """API group, resource with its subresource, verb. Who may list may get and watch: `read` stands for all three."""
 READS = frozenset({"get", "list", "watch"})

@@ -13,7 +13,7 @@ from tests.api.cluster import living
 from tests.api.conftest import Start, eventually
 from tests.api.objects import volume_on
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 async def test_a_secret_is_nowhere_but_in_its_secret(

@@ -192,6 +192,47 @@ async def test_the_charts_rights_suffice(
         controller.end()
 
 
+async def test_the_settings_say_how_much_is_logged(
+    client: Client, namespace: str, kubeconfig: str, tmp_path: Path
+) -> None:
+    """CDIConfig's logVerbosity goes before the flag, without a restart."""
+    controller = ControllerProcess(kubeconfig, namespace, tmp_path, "terse", verbosity=1)
+    config = Ref("cdi.kubevirt.io/v1beta1", "CDIConfig", "config")
+
+    def whispers() -> int:
+        return sum(json.loads(line)["level"] == "debug" for line in controller.log.read_text().splitlines())
+
+    async def touch(value: str) -> None:
+        """Something to tell of: a profile loses a label, which it gets again."""
+        labels = {"metadata": {"labels": {"app": value}}}
+        await client.patch(Ref("cdi.kubevirt.io/v1beta1", "StorageProfile", f"talk-{namespace}"), labels)
+
+    async def has_profile() -> bool:
+        return await client.get("StorageProfile", f"talk-{namespace}") is not None
+
+    try:
+        await client.apply(storage_class(f"talk-{namespace}"))
+        await eventually(has_profile)
+        await at_rest(controller)
+        await touch("first")
+        await at_rest(controller)
+        assert whispers() == 0
+        await client.patch(config, {"spec": {"logVerbosity": 3}})
+        await at_rest(controller)
+        await touch("second")
+        await eventually(lambda: whispers() > 0)
+        await client.patch(config, {"spec": {"logVerbosity": None}})
+        await at_rest(controller)
+        heard = whispers()
+        await touch("third")
+        await at_rest(controller)
+        assert whispers() == heard
+    finally:
+        controller.end()
+        await client.patch(config, {"spec": {"logVerbosity": None}})
+        await client.delete(Ref("storage.k8s.io/v1", "StorageClass", f"talk-{namespace}"))
+
+
 def rendered(template: str, namespace: str) -> str:
     chart = CRDS.parents[1]
     helm = [binaries.require_program("helm"), "template", f"--kube-version={binaries.KUBERNETES_VERSION}"]

@@ -175,6 +175,12 @@ def test_what_the_installation_says(status, wanted_resources, wanted_secrets):
     assert pod["spec"].get("imagePullSecrets") == wanted_secrets
 
 
+@pytest.mark.parametrize(("told", "wanted"), [({}, "-v=1"), ({"logVerbosity": 3}, "-v=3")])
+def test_how_much_it_logs(told, wanted):
+    pod = made(*LOCAL, having(config(), spec=told), legacy("Bound"))
+    assert pod["spec"]["containers"][0]["args"] == [wanted]
+
+
 @pytest.mark.parametrize(
     ("annotations", "wanted"),
     [
