@@ -15,6 +15,8 @@ from __future__ import annotations
 import base64
 from datetime import datetime
 
+from cryptography.x509 import Certificate
+
 from cdi_operator.flows.actions import Ensure, Plan, Wait
 from cdi_operator.flows.certificates import pem
 from cdi_operator.flows.certificates.lifetimes import Lifetime
@@ -58,7 +60,15 @@ def due(pair: Pair | None, lifetime: Lifetime, now: datetime) -> str:
         return "it has ended"
     if now < pair.certificate.not_valid_before_utc:
         return "it has not begun"
-    return "it is due" if now >= pair.ends - lifetime.renew_before else ""
+    return "it is due" if now >= renewal(pair.ends, pair.certificate, lifetime) else ""
+
+
+def renewal(ends: datetime, certificate: Certificate, lifetime: Lifetime) -> datetime:
+    """When a certificate is replaced that is said to end then. One that was not issued for a whole lifetime, since its
+    authority ends before, lives for half of what it has: it would be due at once, and its successor as well.
+    """
+    span = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    return ends - min(lifetime.renew_before, span / 2)
 
 
 def unfit(state: State) -> str:
@@ -74,8 +84,12 @@ def unfit(state: State) -> str:
 
 def look_again_s(state: State, now: datetime) -> float:
     pairs = ((state.signer, state.ca_lifetime), (state.server, state.server_lifetime))
-    ends = [pair.ends - lifetime.renew_before for pair, lifetime in pairs if pair and pair.ends]
-    soonest_s = min(((end - now).total_seconds() for end in ends), default=LOOK_AGAIN_S)
+    renewals = [
+        renewal(pair.ends, pair.certificate, lifetime)
+        for pair, lifetime in pairs
+        if pair and pair.ends and pair.certificate
+    ]
+    soonest_s = min(((at - now).total_seconds() for at in renewals), default=LOOK_AGAIN_S)
     return min(LOOK_AGAIN_S, max(1.0, soonest_s))
 
 
