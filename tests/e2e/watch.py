@@ -19,11 +19,15 @@ RECONNECT_S = 0.3
 
 
 class Watch:
-    """All objects of one kind in kubectl's namespace: `now` as they are, by name, and `seen` as they were."""
+    """All objects of one kind in kubectl's namespace: `now` as they are, by name, and `seen` as they were.
 
-    def __init__(self, kubectl: Kubectl, kind: str) -> None:
+    `flags`: of kubectl, such as a selector, or --all-namespaces where names are of one object only.
+    """
+
+    def __init__(self, kubectl: Kubectl, kind: str, *flags: str) -> None:
         self._kubectl = kubectl
         self._kind = kind
+        self._flags = flags
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._watching: subprocess.Popen[str] | None = None
@@ -59,7 +63,7 @@ class Watch:
 
     def _follow(self) -> None:
         while not self._closing.is_set():
-            with self._kubectl.open("get", self._kind, *WATCHING) as process:
+            with self._kubectl.open("get", self._kind, *self._flags, *WATCHING) as process:
                 self._watching = process
                 if self._closing.is_set():
                     process.kill()
