@@ -100,11 +100,11 @@ def conclude(stages: Stages, done: Import, mode: str, boot: Boot) -> None:
         stages.console.print(line, soft_wrap=True)
 
     tell(f"\n[bold]What happened[/]\n  DataVolume {NAME} is Succeeded after {done.run.total_s:.1f} s.")
-    if report := done.report:
-        read_mb, virtual_gib = report.source_bytes / 1e6, report.virtual_size_bytes / 2**30
-        moving_s = done.run.spent()["data moved"]
-        tell(f"  {read_mb:.0f} MB of {report.format} became a disk of {virtual_gib:.1f} GiB on a {mode} volume,")
-        tell(f"  {report.written_bytes / 1e6:.0f} MB of it data, in {moving_s:.1f} s.")
+    found = done.transfer
+    read_mb, virtual_gib = found["sourceBytes"] / 1e6, found["virtualSizeBytes"] / 2**30
+    moving_s = done.run.spent()["data moved"]
+    tell(f"  {read_mb:.0f} MB of {found['format']} became a disk of {virtual_gib:.1f} GiB on a {mode} volume,")
+    tell(f"  {found['writtenBytes'] / 1e6:.0f} MB of it data, in {moving_s:.1f} s.")
     tell("  Every byte on the volume is the image's.")
     tell(f"  The system on it, started {how}, said after {boot.took_s:.0f} s: {boot.last_line}\n")
     tell(stages.table())

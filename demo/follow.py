@@ -1,6 +1,7 @@
 """One DataVolume from apply to Succeeded, as it happens: what the API server shows, and what the worker tells.
 
-The stages are those of `demo.stopwatch`; bytes and speed come from the worker's own metrics, through the API server.
+The stages are those of `demo.stopwatch`, the figures at the end those of the status. In between, bytes and speed come
+from the worker's own metrics, through the API server: this import is over before the status has been written often.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from cdi_operator.flows.actions import Object
 from demo.stopwatch import KINDS, STAGES, Run, Stopwatch
 from devcluster.errors import DevclusterError
 from devcluster.kubectl import Kubectl
-from importer_image.job import Report
 
 DOING = (
     "making and binding the volume",
@@ -45,10 +45,11 @@ class Import:
     phase: str = ""
     percent: float = 0.0
     trouble: str = ""
-    """Why it does not go on, in the words of its condition Running; empty while it does."""
+    """Why it does not go on, in the words of its condition Failing; empty while it does."""
     worker: Mapping[str, float] = field(default_factory=dict)
     """The worker's metrics by name, as last told."""
-    report: Report | None = None
+    transfer: Mapping[str, Any] = field(default_factory=dict)
+    """status.transfer, as last written."""
 
     @property
     def doing(self) -> str:
@@ -71,7 +72,6 @@ async def follow(kubectl: Kubectl, name: str, manifest: Path, shown: Callable[[I
             _look_at_volume(state, obj.get("status") or {})
         if obj["kind"] == "Pod" and meta.get("labels", {}).get(names.COMPONENT) == names.COMPONENT_IMPORTER:
             pods.add(meta["name"])
-            state.report = _report(obj) or state.report
         shown(state)
 
     async with Client(await Access.load(kubectl.kubeconfig)) as client:
@@ -99,18 +99,11 @@ async def follow(kubectl: Kubectl, name: str, manifest: Path, shown: Callable[[I
 
 def _look_at_volume(state: Import, status: Mapping[str, Any]) -> None:
     state.phase = status.get("phase", "")
+    state.transfer = status.get("transfer", {})
     with contextlib.suppress(ValueError):
         state.percent = float(status.get("progress", "").rstrip("%"))
     conditions = {each["type"]: each for each in status.get("conditions", ())}
-    running = conditions.get("Running", {})
-    state.trouble = running.get("message", "") if running.get("reason") == "Error" else ""
-
-
-def _report(pod: Mapping[str, Any]) -> Report | None:
-    for container in (pod.get("status") or {}).get("containerStatuses") or ():
-        with contextlib.suppress(KeyError, ValueError):
-            return Report.from_json(container["state"]["terminated"]["message"])
-    return None
+    state.trouble = conditions.get("Failing", {}).get("message", "")
 
 
 async def _ask_worker(kubectl: Kubectl, state: Import, pods: set[str], shown: Callable[[Import], None]) -> None:
