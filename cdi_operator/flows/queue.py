@@ -2,7 +2,7 @@
 
 A claim whose turn it is not yet notes its place in the queue on itself; that note is the queue. So it outlives us, and
 a claim that cannot start (no volume yet, a quota) is not in it and holds nobody up. Fair: the next place goes to the
-namespace with the fewest transfers, and there to the oldest claim.
+namespace with the fewest transfers, of several the one whose last began the longest ago, and there to the oldest claim.
 
 A place is taken by a worker that moves data or is about to. Not by one that has ended (it may be retained), that has
 failed and waits to be tried again, that its kubelet cannot start, or that no node will have: it may stay so for ever,
@@ -32,6 +32,8 @@ STUCK_AFTER = timedelta(minutes=2)
 """A worker that has not started by then is not about to: a volume or a secret is missing. It starts in a second."""
 SOONEST_S, LATEST_S = 10.0, 600.0
 """How often a place in the queue is counted anew: those who are next the soonest."""
+JUST_NOW = "~"
+"""After every time."""
 PREPARED = ("", "ContainerCreating", "PodInitializing")
 """Reasons why a container waits that are no trouble."""
 
@@ -52,12 +54,19 @@ class Ticket:
     name: str
     since: str
     """When the claim was made."""
+    called: str
+    """As its user knows it: of a hidden claim, the name of its target."""
     node: str
     """Where its worker will have to run, where that is known."""
 
     @property
     def key(self) -> Key:
         return self.namespace, self.name
+
+    @property
+    def age(self) -> tuple[str, str, str, str]:
+        """The oldest first; of the same second, by name."""
+        return self.since, self.namespace, self.called, self.name
 
 
 @dataclass(frozen=True)
@@ -112,9 +121,10 @@ def is_alive(pod: Object) -> bool:
 
 
 def is_queued(claim: Object) -> bool:
-    """What is filed for `traffic`."""
-    annotations = claim["metadata"].get("annotations") or {}
-    return '"queuePosition"' in annotations.get(names.TRANSFER, "") and "deletionTimestamp" not in claim["metadata"]
+    """What is filed for `traffic`. The target of a hidden claim shows the same note, but it is not worked on."""
+    meta = claim["metadata"]
+    noted = '"queuePosition"' in (meta.get("annotations") or {}).get(names.TRANSFER, "")
+    return noted and "deletionTimestamp" not in meta and not claim["spec"].get("dataSourceRef")
 
 
 def takes_a_place(worker: Worker, now: datetime | None) -> bool:
@@ -138,6 +148,11 @@ class Places:
         ]
         self.limits = traffic.limits
         self.by_namespace = Counter(pod["metadata"]["namespace"] for pod, _ in taken)
+        self.last_begun: dict[str, str] = {}
+        for pod, _ in taken:
+            meta = pod["metadata"]
+            begun = meta.get("creationTimestamp", JUST_NOW)
+            self.last_begun[meta["namespace"]] = max(begun, self.last_begun.get(meta["namespace"], ""))
         self.by_node = Counter(node for _, node in taken if node)
         self.without_node = Counter(found.ref.namespace for _, found in workers if not found.schedulable)
         self.free = max(0, traffic.limits.cluster - len(taken)) if traffic.limits.cluster else len(traffic.claims) + 1
@@ -165,11 +180,11 @@ def line(traffic: Traffic, places: Places, also: Ticket | None = None) -> list[T
     """Everybody who waits, and one more, in the order of their turns."""
     at_work = {(controller(pod) or {}).get("uid") for pod in (*traffic.pods, *traffic.making)}
     tickets = {_ticket(claim) for claim in traffic.claims if claim["metadata"]["uid"] not in at_work}
-    oldest_first = sorted(tickets | ({also} if also else set()), key=lambda each: (each.since, each.key))
+    oldest_first = sorted(tickets | ({also} if also else set()), key=lambda each: each.age)
     before: Counter[str] = Counter(places.by_namespace)
     ranked = []
     for ticket in oldest_first:
-        ranked.append((before[ticket.namespace], ticket.since, ticket.key, ticket))
+        ranked.append((before[ticket.namespace], places.last_begun.get(ticket.namespace, ""), ticket.age, ticket))
         before[ticket.namespace] += 1
     return [ticket for *_, ticket in sorted(ranked, key=lambda row: row[:3])]
 
@@ -238,9 +253,15 @@ def queued(before: Transfer, at: Standing, as_of: str) -> Transfer:
 def _ticket(claim: Object) -> Ticket:
     meta = claim["metadata"]
     node = (meta.get("annotations") or {}).get(names.SELECTED_NODE, "")
-    return Ticket(meta["namespace"], meta["name"], meta.get("creationTimestamp", ""), node)
+    called = _called(meta["name"], controller(claim))
+    return Ticket(meta["namespace"], meta["name"], meta.get("creationTimestamp", ""), called, node)
 
 
 def _ticket_of(claim: Claim) -> Ticket:
     node = claim.annotations.get(names.SELECTED_NODE, "")
-    return Ticket(claim.ref.namespace, claim.name, claim.created_at, node)
+    called = _called(claim.name, next((each for each in claim.owners if each.get("controller")), None))
+    return Ticket(claim.ref.namespace, claim.name, claim.created_at, called, node)
+
+
+def _called(name: str, owner: Object | None) -> str:
+    return str(owner["name"]) if owner is not None and owner["kind"] == "PersistentVolumeClaim" else name

@@ -67,7 +67,6 @@ def test_a_fair_queue(limited: None, namespace: Kubectl, installation: Installat
         pods.until(lambda now: sum(map(at_work, now.values())) == LIMIT, f"{LIMIT} are at work")
         other.apply(*(volume(name, server) for name in FEW))
         few.until(lambda now: all(phase(now, name) == "Succeeded" for name in FEW), "the few are done", 240)
-        done = [name for name in MANY if phase(many.now, name) == "Succeeded"]
         many.until(lambda now: all(phase(now, name) == "Succeeded" for name in MANY), "the many are done", 240)
         worked, told = list(pods.seen), [obj["status"] for obj in [*many.seen, *few.seen] if "status" in obj]
         events = namespace.events()
@@ -75,9 +74,7 @@ def test_a_fair_queue(limited: None, namespace: Kubectl, installation: Installat
     order = begun(worked)
     assert len(order) == len(MANY) + len(FEW)
     assert order[:LIMIT] == [namespace.namespace] * LIMIT
-    last_of_few = len(order) - 1 - order[::-1].index(other.namespace)
-    assert last_of_few < len(order) - 2, f"one namespace after the other: {order}"
-    assert len(done) < len(MANY), "the few did not wait for all of the many"
+    assert order[: len(MANY)].count(other.namespace) >= 2, f"the few do not wait for all of the many: {order}"
     assert_told(told)
     assert "waiting for one of 3 transfers to end" in events
 

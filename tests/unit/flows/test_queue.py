@@ -95,6 +95,16 @@ def test_limits(annotations, wanted):
         ([waits("1"), waits("2"), waits("1", "b", NOW_TEXT)], ["a/1", "b/1", "a/2"]),
         # who has transfers running waits longer
         ([works("0"), works("1"), waits("2"), waits("3"), waits("1", "b", NOW_TEXT)], ["b/1", "a/2", "a/3"]),
+        # of those with as many, whose last began the longest ago
+        (
+            [
+                having(works("0"), metadata={"creationTimestamp": AN_HOUR_AGO}),
+                works("0", "b"),
+                waits("1", since=NOW_TEXT),
+                waits("1", "b"),
+            ],
+            ["a/1", "b/1"],
+        ),
         # one whose worker is there already does not wait any more
         ([works("1"), waits("1"), waits("2")], ["a/2"]),
     ],
@@ -207,6 +217,21 @@ def test_standing(traffic, me, wanted):
 @pytest.mark.parametrize(("before", "seconds"), [(0, 10), (5, 10), (100, 200), (1000, 600)])
 def test_those_who_are_next_count_their_place_the_soonest(before, seconds):
     assert patience_s(before) == seconds
+
+
+@pytest.mark.parametrize(
+    ("claim", "waits_itself"),
+    [
+        (waits("1"), True),
+        (noted(waits("1"), {names.TRANSFER: None}), False),
+        (noted(waits("1"), {names.TRANSFER: Transfer("transfer").text()}), False),
+        (having(waits("1"), metadata={"deletionTimestamp": NOW_TEXT}), False),
+        # the target of a hidden claim shows what that one says
+        (having(waits("1"), spec={"dataSourceRef": {"kind": "VolumeImportSource", "name": "x"}}), False),
+    ],
+)
+def test_who_stands_in_the_queue(claim, waits_itself):
+    assert is_queued(claim) == waits_itself
 
 
 LIMIT_OF_TWO = noted(config(), {names.MAX_TRANSFERS: "2"})
