@@ -60,17 +60,33 @@ async def run(client: Client, pod: Object) -> None:
 
 async def succeed(client: Client, pod: Object) -> None:
     report = Report(message=IMPORT_COMPLETE, virtual_size_bytes=1 << 30)
-    await _end(client, pod, "Succeeded", 0, report.to_json())
+    await end(client, pod, "Succeeded", 0, report.to_json())
 
 
-async def _end(client: Client, pod: Object, phase: str, exit_code: int, message: str) -> None:
-    ended = {
+async def end(client: Client, pod: Object, phase: str, exit_code: int, message: str) -> None:
+    await _status(client, pod, phase, {"state": {"terminated": _ended(exit_code, message)}, "ready": False})
+
+
+async def crash(client: Client, pod: Object, message: str, restarts: int) -> None:
+    """The worker has failed, and waits to be started again."""
+    state = {"waiting": {"reason": "CrashLoopBackOff"}}
+    last = {"terminated": _ended(1, message)}
+    await _status(client, pod, "Running", {"state": state, "lastState": last, "ready": False, "restartCount": restarts})
+
+
+async def run_again(client: Client, pod: Object, message: str, restarts: int) -> None:
+    state = {"running": {"startedAt": "2025-06-01T12:00:15Z"}}
+    last = {"terminated": _ended(1, message)}
+    await _status(client, pod, "Running", {"state": state, "lastState": last, "ready": True, "restartCount": restarts})
+
+
+def _ended(exit_code: int, message: str) -> dict[str, Any]:
+    return {
         "exitCode": exit_code,
         "message": message,
         "startedAt": "2025-06-01T12:00:00Z",
         "finishedAt": "2025-06-01T12:00:05Z",
     }
-    await _status(client, pod, phase, {"state": {"terminated": ended}, "ready": False})
 
 
 async def _status(client: Client, pod: Object, phase: str, container: dict[str, Any], **more: str) -> None:

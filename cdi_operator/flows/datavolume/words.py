@@ -10,9 +10,11 @@ from cdi_operator.flows.conditions import Condition
 from cdi_operator.flows.datavolume.conditions import Trouble
 from cdi_operator.flows.datavolume.state import State
 from cdi_operator.flows.transfer import DOING, duration, speed
+from cdi_operator.flows.transfer import DONE as ENDED
 
 WAITS_FOR_CONSUMER = "waiting for a pod that uses the claim"
 STARTING = "starting the worker"
+HANDING_OVER = "handing the volume over"
 PHASES = {
     "PendingPopulation": WAITS_FOR_CONSUMER,
     "WaitForFirstConsumer": WAITS_FOR_CONSUMER,
@@ -48,6 +50,8 @@ def message(state: State, phase: str, conditions: Sequence[Condition], trouble: 
         return told.message
     if running.status == "False" and running.message and running.reason != reasons.COMPLETED:
         return running.message
+    if told.stage == ENDED:
+        return HANDING_OVER
     if told.message:
         return told.message
     if phase in PHASES:

@@ -193,6 +193,10 @@ def test_transfer_of_the_legacy_flow(claim, told, before, wanted):
         ([*LEGACY, legacy("Bound", AT_WORK)], "transferring"),
         ([*LEGACY, legacy("Bound", failing("no node"))], "no node"),
         ([*LEGACY, legacy("Bound", DONE)], None),
+        (
+            [*POPULATOR, target(annotations=noted_as(Transfer("done"), **AT_WORK)), prime(annotations=WORKER)],
+            "handing the volume over",
+        ),
     ],
 )
 def test_what_goes_on_in_one_sentence(objects, wanted):
