@@ -92,7 +92,11 @@ class Reading:
 
 def noted(claim: Claim | None) -> Transfer:
     """What is written on a claim."""
-    text = claim.annotations.get(names.TRANSFER, "") if claim else ""
+    return read(claim.annotations.get(names.TRANSFER)) if claim else NOTHING
+
+
+def read(text: str | None) -> Transfer:
+    """From an annotation."""
     try:
         return Transfer.from_json(json.loads(text)) if text else NOTHING
     except (ValueError, RecursionError):
@@ -148,6 +152,12 @@ def _not_back(now: Transfer, before: Transfer) -> Transfer:
         resumed_bytes=max(now.resumed_bytes, before.resumed_bytes),
         average_speed_bytes_per_second=now.average_speed_bytes_per_second or before.average_speed_bytes_per_second,
     )
+
+
+def new_error(before: Transfer, now: Transfer) -> str:
+    """What went wrong, and what to do, where that was not told before; otherwise empty."""
+    known = (now.error, now.message) == (before.error, before.message)
+    return said(now.message, now.hint) if now.error and not known else ""
 
 
 def said(message: str, hint: str) -> str:

@@ -164,7 +164,9 @@ def follow(state: State, worker: Worker) -> Plan:
     labels = {key: value for key, value in fate.labels.items() if key not in claim.labels}
     if not annotations and not labels:
         return ()
-    return (PatchMeta(claim.ref, annotations=annotations, labels=labels, resource_version=claim.resource_version),)
+    patch = PatchMeta(claim.ref, annotations=annotations, labels=labels, resource_version=claim.resource_version)
+    error = transfer.new_error(transfer.noted(claim), how) if state.shows_itself else ""
+    return (patch, Emit(claim.ref, "Warning", reasons.ERROR, error, COMPONENT)) if error else (patch,)
 
 
 def of_stage(state: State, worker: Worker, fate: Fate) -> stages.Notes:

@@ -127,13 +127,16 @@ def show(state: State, prime: Claim) -> Plan:
 
 
 def events(state: State, prime: Claim, new: Mapping[str, str | None]) -> tuple[Emit, ...]:
-    """About what is new on the target."""
+    """About what is new on the target. Of a DataVolume's, the DataVolume tells what is wrong with the transfer."""
     ref, news = state.target.ref, state.news
+    error = transfer.new_error(transfer.noted(state.target), transfer.read(new.get(names.TRANSFER)))
+    own = error and not state.target.owner_uid
     failed = new.get(names.POD_PHASE) == "Failed"
     text = f"Failed to import into PVC {state.target.name}"
     relay = (*state.untold, news) if news and names.BOUND_MESSAGE in new else ()
     return (
         *(Emit(ref, each.type, each.reason, relayed(each, prime.name), COMPONENT) for each in relay),
+        *((Emit(ref, "Warning", reasons.ERROR, error, COMPONENT),) if own else ()),
         *((Emit(ref, "Warning", reasons.POPULATOR_IMPORT_FAILED, text, COMPONENT),) if failed else ()),
     )
 

@@ -238,6 +238,19 @@ def test_who_shows_how_the_transfer_goes(claim, key, owner, told):
     assert (shown.source_bytes == 45) == told
 
 
+@pytest.mark.parametrize(("owner", "told"), [("DataVolume", []), (None, ["no route. Plug it in."])])
+def test_what_is_wrong_with_a_claim_of_the_users_own(owner, told):
+    """Where there is a DataVolume, that tells it."""
+    own = {} if owner else {"metadata": {"ownerReferences": None}}
+    refused = report("no route", error="transient", hint="Plug it in.")
+    crashed = pod("Running", waiting("CrashLoopBackOff", "", 1, ended(1, refused)), KEY[1], CLAIM_UID)
+    world = World(*LOCAL, having(legacy("Bound"), **own), crashed)
+    first = plan(observe(world, KEY), SETTINGS, NOW)
+    assert [each.message for each in first if isinstance(each, Emit)] == told
+    world.apply(first)
+    assert plan(observe(world, KEY), SETTINGS, NOW) == ()
+
+
 def test_an_error_stays_until_the_next_worker_says_something():
     refused = report("no route", error="transient", hint="Plug it in.")
     world = World(*CSI, target(), prime("Bound"), pod("Running", waiting("CrashLoopBackOff", "", 1, ended(1, refused))))

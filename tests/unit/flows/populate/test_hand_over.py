@@ -150,6 +150,25 @@ def test_how_the_transfer_goes():
     assert shown() == failed
 
 
+FAILED = transfer.Transfer("", "raw", 50, 100, error="Permanent", message="got 404", hint="Check the URL.")
+
+
+@pytest.mark.parametrize(
+    ("owner", "before", "told"),
+    [
+        # a claim that its user made, told once; of a DataVolume's, the DataVolume tells
+        (None, {}, ["got 404. Check the URL."]),
+        (None, {names.TRANSFER: FAILED.text()}, []),
+        ("DataVolume", {}, []),
+    ],
+)
+def test_what_is_wrong_with_a_claim_of_the_users_own(owner, before, told):
+    own = {} if owner else {"metadata": {"ownerReferences": None}}
+    claim = having(target(annotations={**NAMED, **before}), **own)
+    actions = look(claim, prime(annotations={names.TRANSFER: FAILED.text()}))
+    assert [each.message for each in actions if isinstance(each, Emit) and each.reason == "Error"] == told
+
+
 @pytest.mark.parametrize(
     ("label", "copied"),
     [
