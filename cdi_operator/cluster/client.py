@@ -208,7 +208,8 @@ class Client:
                         raise _refusal(response.status, await response.read(), response.headers)
                     yield response
                     return
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        # A ValueError: what came is no JSON, so it does not come from an API server.
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Unreachable(f"{method} {self._access.server}{path}: {error or type(error).__name__}") from error
         finally:
             REQUESTS.labels(verb, kind, code).inc()

@@ -25,7 +25,7 @@ from tests.api.apiserver import ControlPlane
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 SLOWEST_S = 0.3
 SHORTEST_WATCH_S, LONGEST_WATCH_S = 0.5, 3.0
-HOP_BY_HOP = {"connection", "content-encoding", "content-length", "host", "keep-alive", "transfer-encoding"}
+HOP_BY_HOP = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
 
 
 @dataclass(frozen=True)

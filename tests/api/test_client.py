@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from prometheus_client import REGISTRY
 
 from cdi_operator.cluster.access import Access
@@ -183,3 +186,31 @@ async def test_what_the_fence_forbids_is_not_written(client: Client, namespace: 
     assert [obj async for page, _ in client.list("PersistentVolumeClaim", namespace=namespace) for obj in page] == [
         made
     ]
+
+
+@pytest.mark.parametrize("answer", [b"<html>Please log in</html>", b"\x1f\x8b\x08\x00", b""])
+async def test_an_answer_that_is_no_json_is_none(answer: bytes, tmp_path: Path) -> None:
+    """Something on the way to the API server answered in its place."""
+
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(body=answer)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    clusters = [{"name": "c", "cluster": {"server": f"http://{host}:{port}"}}]
+    contexts = [{"name": "c", "context": {"cluster": "c", "user": "u"}}]
+    users = [{"name": "u", "user": {"token": "t"}}]
+    document = {"clusters": clusters, "contexts": contexts, "users": users, "current-context": "c"}
+    (tmp_path / "kubeconfig").write_text(json.dumps(document))
+    try:
+        async with Client(await Access.load(str(tmp_path / "kubeconfig"))) as lost:
+            with pytest.raises(Unreachable):
+                await lost.get("PersistentVolumeClaim", "disk", "ns")
+            with pytest.raises(Unreachable):
+                assert [page async for page in lost.list("PersistentVolumeClaim")] == []
+    finally:
+        await runner.cleanup()
