@@ -112,13 +112,18 @@ def detach(loop: Loop) -> None:
 
 def standing_on(loop: Loop) -> list[Loop]:
     """The devices whose file is the node of `loop`: so the kubelet keeps hold of a block volume."""
-    found = []
-    for other in attached():
-        with _opened(other.number) as device:
-            info = _INFO.unpack(ioctl(device, _GET_STATUS64, bytes(_INFO.size)))
-        if info[_RDEVICE_FIELD] == loop.device_number:
-            found.append(other)
-    return found
+    return [other for other in attached() if _file_device(other) == loop.device_number]
+
+
+def _file_device(loop: Loop) -> int | None:
+    """Number of the device that the file of `loop` is; None where it was detached in this moment."""
+    with _opened(loop.number) as device:
+        try:
+            return int(_INFO.unpack(ioctl(device, _GET_STATUS64, bytes(_INFO.size)))[_RDEVICE_FIELD])
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return None
 
 
 def grow(loop: Loop) -> None:

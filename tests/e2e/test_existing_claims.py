@@ -75,7 +75,8 @@ def stage(namespace: Kubectl, installation: Installation, server: WebServer, ima
 
 
 def leave_the_claim(stage: Stage) -> None:
-    """The DataVolume goes, and its claim is nobody's then."""
+    """The DataVolume goes, and its claim is nobody's then. So does the worker, which may take a moment to end."""
+    wait_for_none(stage.kubectl, "pods")
     with Watch(stage.kubectl, "pvc") as claims:
         stage.kubectl.delete("dv", NAME, "--cascade=orphan")
         nobodys = "the claim is nobody's"

@@ -96,7 +96,7 @@ def test_the_storage_itself(
     namespace.wait("volumesnapshot/monday", "jsonpath={.status.readyToUse}=true")
     namespace.apply(external("restored", claim_spec("csi", "Filesystem"), SNAPSHOT, "storage"))
     namespace.wait("dv/restored", "jsonpath={.status.phase}=Succeeded")
-    assert namespace.get("pvc", "restored")["spec"]["resources"]["requests"]["storage"] == "41943040"
+    assert namespace.get("pvc", "restored")["spec"]["resources"]["requests"]["storage"] == "40Mi"
     assert "PVC restored successfully populated by VolumeSnapshot" in namespace.events()
     wanted = disks.Expected("restored", "Filesystem", images["small.qcow2"].virtual_bytes)
     found = disks.read(namespace, installation.python_image, [wanted])["restored"]

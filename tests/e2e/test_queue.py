@@ -13,6 +13,8 @@ from tests.e2e import manifests, namespaces, webserver
 from tests.e2e.installation import Installation
 from tests.e2e.watch import Watch, phase
 
+pytestmark = pytest.mark.alone
+
 LIMIT = 3
 SETTING = "cdi.kubevirt.io/maxConcurrentTransfers"
 MANY = [f"many-{n}" for n in range(8)]
