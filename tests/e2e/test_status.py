@@ -25,7 +25,8 @@ STAGES = {"connect", "inspect", "transfer", "fetch", "write", "sync"}
 
 
 def volume(name: str, url: str, storage_class: str = "csi") -> Object:
-    asked = manifests.claim_spec("80Mi", storage_class=storage_class, **FILES)
+    """Large enough for a journal beside the disk (docs/resume.md)."""
+    asked = manifests.claim_spec("400Mi", storage_class=storage_class, **FILES)
     return manifests.data_volume(name, source=manifests.http(url), storage=asked)
 
 
