@@ -92,4 +92,4 @@ def assert_told(statuses: list[Any]) -> None:
         running = next(each for each in status["conditions"] if each["type"] == "Running")
         assert (running["status"], running["reason"], running["message"]) == ("False", "Queued", text)
         assert transfer["message"] == text
-        assert status["phase"] in ("Pending", "ImportScheduled")
+        assert status["phase"] == "Pending"

@@ -98,6 +98,9 @@ def import_step(state: State, claim: Claim) -> Step | None:
         return None
     if claim.annotations.get(names.FATAL_ERROR) == "true":
         return FATAL
+    if not pod_phase and worked_on.annotations.get(names.POD_PHASE):
+        # The hidden claim knows its worker, and its target, of which the rest of the status is, is told in a moment.
+        return None
     return IMPORT.get(pod_phase, IMPORT[""])
 
 

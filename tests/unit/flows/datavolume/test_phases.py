@@ -73,6 +73,9 @@ LOST = ("Warning", "ErrClaimLost", "PVC disk lost")
         (target(annotations=at("Pending")), prime("Pending", WORKER), "Pending", "Pending", None),
         (target(annotations=at("Pending")), prime("Bound", WORKER), "ImportScheduled", "ImportScheduled", None),
         (target(), prime("Bound", WORKER), "Pending", "ImportScheduled", None),
+        # The target is told in a moment: scheduled now, the DataVolume would miss the event that says so.
+        (target(), prime("Bound", at("Pending")), "Pending", "Pending", None),
+        (target(), prime("Bound", at("Running")), "Pending", "Pending", None),
         (target(annotations=at("Running")), prime("Bound", WORKER), "ImportScheduled", "ImportInProgress", IN_PROGRESS),
         (target(annotations=at("Running")), prime("Bound", WORKER), "ImportInProgress", "ImportInProgress", None),
         (target(annotations=at("Failed")), prime("Bound", WORKER), "ImportInProgress", "ImportScheduled", FAILED),
