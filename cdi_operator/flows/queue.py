@@ -23,7 +23,8 @@ from datetime import datetime, timedelta
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Object
 from cdi_operator.flows.seen import Claim, Key, Worker, controller, worker
-from cdi_operator.flows.transfer import Transfer
+from cdi_operator.flows.sources import wants_import
+from cdi_operator.flows.transfer import Transfer, read
 from cdi_operator.flows.view import View
 
 CLUSTER, NODE = 64, 16
@@ -121,10 +122,16 @@ def is_alive(pod: Object) -> bool:
 
 
 def is_queued(claim: Object) -> bool:
-    """What is filed for `traffic`. The target of a hidden claim shows the same note, but it is not worked on."""
+    """What is filed for `traffic`: claims whose importer takes its turn, or leaves the queue, when it is called.
+
+    The target of a hidden claim shows the same note, and anybody can write one on a claim of their own: one that is
+    never worked on would keep its place for ever, and hold up everybody behind it.
+    """
     meta = claim["metadata"]
-    noted = '"queuePosition"' in (meta.get("annotations") or {}).get(names.TRANSFER, "")
-    return noted and "deletionTimestamp" not in meta and not claim["spec"].get("dataSourceRef")
+    annotations = meta.get("annotations") or {}
+    if "deletionTimestamp" in meta or not wants_import(annotations, claim["spec"]):
+        return False
+    return read(annotations.get(names.TRANSFER)).queue_position > 0
 
 
 def takes_a_place(worker: Worker, now: datetime | None) -> bool:

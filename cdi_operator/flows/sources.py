@@ -68,3 +68,11 @@ def import_annotations(source: Mapping[str, Any]) -> dict[str, str]:
     if given.get("imageStream") and not given.get("url"):
         said |= {names.ENDPOINT: given["imageStream"], names.REGISTRY_IMAGE_STREAM: "true"}
     return {key: value for key, value in said.items() if value}
+
+
+def wants_import(annotations: Mapping[str, str], spec: Mapping[str, Any]) -> bool:
+    """Of a claim: either annotation makes it ours, whoever wrote it; but not where a populator fills it (spec 3.1)."""
+    populated = annotations.get(names.USE_POPULATOR) == "true" or names.EXTERNAL_POPULATION in annotations
+    if populated or spec.get("dataSourceRef"):
+        return False
+    return names.ENDPOINT in annotations or names.SOURCE in annotations

@@ -15,6 +15,7 @@ from cdi_operator.flows.certificates.authorities import AUTHORITIES
 from cdi_operator.flows.config.observe import KEY as CONFIG
 from cdi_operator.flows.queue import is_alive, next_keys, takes_a_place
 from cdi_operator.flows.seen import Key, controller, worker
+from cdi_operator.flows.sources import wants_import
 from cdi_operator.flows.view import View
 from cdi_operator.storage.capability_table import NO_PROVISIONER
 from cdi_operator.storage.names import prime_name
@@ -43,8 +44,7 @@ def claim_to_populate(claim: Object, view: View) -> Iterable[Key]:
 
 
 def claim_to_import(claim: Object, view: View) -> Iterable[Key]:
-    annotations = claim["metadata"].get("annotations") or {}
-    asks = names.ENDPOINT in annotations or names.SOURCE in annotations
+    asks = wants_import(claim["metadata"].get("annotations") or {}, claim["spec"])
     return itself(claim, view) if asks else ()
 
 

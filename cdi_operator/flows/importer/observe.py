@@ -16,6 +16,7 @@ from cdi_operator.flows.populate.observe import import_source
 from cdi_operator.flows.progress import reading
 from cdi_operator.flows.queue import Limits, Traffic, traffic
 from cdi_operator.flows.seen import Claim, Key, claim, worker
+from cdi_operator.flows.sources import wants_import
 from cdi_operator.flows.stages import at, listed
 from cdi_operator.flows.view import View
 from cdi_operator.storage.names import importer_pod_name
@@ -27,7 +28,7 @@ NO_TRAFFIC = Traffic(Limits())
 def observe(view: View, key: Key) -> State | None:
     namespace, name = key
     found = claim(view.get("PersistentVolumeClaim", name, namespace))
-    if found is None or not wants_import(found):
+    if found is None or not wants_import(found.annotations, found.spec):
         return None
     installed = defaults(view)
     user_claim = claim_behind(view, found) or found
@@ -55,14 +56,6 @@ def observe(view: View, key: Key) -> State | None:
         extra_args=view.found("ConfigMap", vddk.extra_args(found), namespace),
         proxy_ca=bundle(config_map(view, installed.proxy.trusted_ca) or {}),
     )
-
-
-def wants_import(claim: Claim) -> bool:
-    """Spec 3.1: either annotation makes the claim ours, whoever wrote it; but not where a populator fills the claim."""
-    populated = claim.annotations.get(names.USE_POPULATOR) == "true" or names.EXTERNAL_POPULATION in claim.annotations
-    if populated or claim.spec.get("dataSourceRef"):
-        return False
-    return names.ENDPOINT in claim.annotations or names.SOURCE in claim.annotations
 
 
 def claim_behind(view: View, prime: Claim) -> Claim | None:

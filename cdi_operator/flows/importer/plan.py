@@ -43,9 +43,9 @@ def decide(state: State, settings: Settings, now: datetime) -> Plan:
     if claim.deleting:
         return remove(claim, worker)
     if claim.finished or claim.annotations.get(names.FATAL_ERROR) == "true" or claim.phase == "Lost":
-        return () if keeps_pod(state) else remove(claim, worker)
+        return (*turns.leave(claim), *(() if keeps_pod(state) else remove(claim, worker)))
     if state.stage is not None and stages.is_copied(claim, state.stage):
-        return move_on(state)
+        return turns.leave(claim) or move_on(state)
     if text := unsupported(claim):
         return told_on_claim(state, reasons.SOURCE_NOT_SUPPORTED, text)
     if worker is None:

@@ -60,4 +60,5 @@ def leave(claim: Claim) -> Plan:
 
 def outside(claim: Claim) -> dict[str, str | None]:
     """What is noted on a claim that is not in the queue, where that differs."""
-    return changes(claim.annotations, {names.TRANSFER: unqueued(noted(claim)).text()})
+    said = noted(claim)
+    return {names.TRANSFER: unqueued(said).text()} if said.queue_position else {}

@@ -42,7 +42,7 @@ AN_HOUR_AGO, NOW_TEXT = "2025-06-01T11:00:00Z", "2025-06-01T12:00:00Z"
 
 
 def waits(name, namespace="a", since=AN_HOUR_AGO, node=""):
-    notes = {names.TRANSFER: QUEUED, **({names.SELECTED_NODE: node} if node else {})}
+    notes = {names.TRANSFER: QUEUED, names.SOURCE: "http", **({names.SELECTED_NODE: node} if node else {})}
     made = obj("PersistentVolumeClaim", name, f"uid-{namespace}-{name}", namespace, spec={})
     return noted(having(made, metadata={"creationTimestamp": since}), notes)
 
@@ -228,6 +228,12 @@ def test_those_who_are_next_count_their_place_the_soonest(before, seconds):
         (having(waits("1"), metadata={"deletionTimestamp": NOW_TEXT}), False),
         # the target of a hidden claim shows what that one says
         (having(waits("1"), spec={"dataSourceRef": {"kind": "VolumeImportSource", "name": "x"}}), False),
+        # what somebody has written on a claim that nobody works on, or so that nobody can take it away
+        (noted(waits("1"), {names.SOURCE: None}), False),
+        (noted(waits("1"), {names.EXTERNAL_POPULATION: "true"}), False),
+        (noted(waits("1"), {names.TRANSFER: '{"queuePosition":"first"}'}), False),
+        (noted(waits("1"), {names.TRANSFER: '{"queuePosition":-1}'}), False),
+        (noted(waits("1"), {names.TRANSFER: '"queuePosition"'}), False),
     ],
 )
 def test_who_stands_in_the_queue(claim, waits_itself):

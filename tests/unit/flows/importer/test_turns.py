@@ -7,6 +7,7 @@ import pytest
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Create, Emit, PatchMeta, Wait
 from cdi_operator.flows.importer import observe, plan
+from cdi_operator.flows.queue import is_queued
 from cdi_operator.flows.transfer import Transfer
 from cdi_operator.flows.transfer import noted as noted_on
 from cdi_operator.flows.view import Refusal
@@ -135,6 +136,23 @@ def test_out_of_the_queue_because_it_cannot_start():
     world.apply(look(world))
     assert shown(world) == Transfer()
     assert names.RUNNING_MESSAGE not in notes(world)
+    assert look(world) == ()
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        {names.POD_PHASE: "Succeeded"},
+        {names.FATAL_ERROR: "true"},
+        # a stage that was copied, after which no other is listed
+        {names.CHECKPOINT_CURRENT: "one", f"{names.CHECKPOINT_COPIED}.one": "uid", names.POD_PHASE: "Succeeded"},
+    ],
+)
+def test_what_is_over_does_not_stay_in_the_queue(annotations):
+    """Whoever wrote it there: nobody behind it would ever have a turn."""
+    world = world_of(noted(waits(), annotations))
+    world.apply(look(world))
+    assert not is_queued(world.get("PersistentVolumeClaim", PRIME, NS))
     assert look(world) == ()
 
 
