@@ -119,7 +119,7 @@ class Applier:
             elif error.status not in REFUSED:
                 raise
             if refusals.refused(obj, error, self._now()):
-                log.info("refused", kind=obj["kind"], **_name(obj), reason=error.reason, message=error.message)
+                log.info("refused", kind=obj["kind"], **_name(obj), reason=error.reason, error=error.message)
                 raise Stale(error.message) from error
             return refusals.wait_s(obj, self._now())
         if isinstance(action, Create):

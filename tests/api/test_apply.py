@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from cdi_operator.cluster.apply import Applier
 from cdi_operator.cluster.cache import Cache
@@ -243,11 +244,14 @@ async def test_a_used_up_quota_is_told_and_heals(
     volume = Ref.of(await client.create(data_volume(namespace)))
     plan: Plan = (Create(claim(namespace)), PatchStatus(volume, {"phase": "Pending"}))
 
-    with pytest.raises(Stale):
+    with pytest.raises(Stale), capture_logs() as told:
         await applier.carry_out(plan)
     refusal = cache.refusal(CLAIM, "disk", namespace)
     assert refusal is not None
     assert "exceeded quota: few-claims" in refusal.message
+    [refused] = [each for each in told if each["event"] == "refused"]
+    assert refused["error"] == refusal.message
+    assert "message" not in refused, "the log calls the event so, and keeps one of the two"
     assert cache.get("DataVolume", "vm-disk", namespace) is None, "the rest of the plan knew nothing of the refusal"
 
     before = requests()
