@@ -5,12 +5,11 @@ A change holds for every connection that is made after it. Spec 8.4 (certificate
 
 from __future__ import annotations
 
-import os
 import ssl
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+from cdi_operator.cluster import certificates
 
 OLDEST = {
     "VersionTLS10": ssl.TLSVersion.TLSv1,
@@ -64,17 +63,11 @@ def context() -> ssl.SSLContext:
 
 def show(made: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     """From now on, with this certificate (PEM). Raises UnusableCertificateError, and then shows what it did before."""
-    with tempfile.TemporaryDirectory(prefix="cdi-tls-") as directory:
-        # OpenSSL's binding takes files only. The directory is ours alone, and in a pod in memory.
-        chain, private = Path(directory, "tls.crt"), Path(directory, "tls.key")
-        for path, content in ((chain, certificate), (private, key)):
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-                file.write(content)
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, private)
-            made.load_cert_chain(chain, private)
-        except ssl.SSLError as error:
-            raise UnusableCertificateError(str(error)) from error
+    try:
+        certificates.show(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
+    except ssl.SSLError as error:
+        raise UnusableCertificateError(str(error)) from error
+    certificates.show(made, certificate, key)
 
 
 def obey(made: ssl.SSLContext, profile: Mapping[str, Any]) -> None:

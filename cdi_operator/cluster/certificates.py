@@ -1,8 +1,10 @@
-"""Makes keys and certificates, as a plan asks for them: the one thing in a plan that no plan can foresee."""
+"""Makes keys and certificates, which no plan can foresee, as a plan asks for them; and shows them to clients."""
 
 from __future__ import annotations
 
 import base64
+import os
+import ssl
 from typing import Any
 
 from cryptography import x509
@@ -49,6 +51,20 @@ def issued(request: Issue, signer: Object | None) -> dict[str, Any]:
         "tls.key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
     }
     return {**request.secret, "data": {field: base64.b64encode(value).decode() for field, value in data.items()}}
+
+
+def show(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """From now on, with this certificate (PEM). OpenSSL's binding takes files only, but the key is never on a disk.
+
+    Raises ssl.SSLError for text that is no certificate, or a key that is not the certificate's; what `context` shows
+    then is not defined.
+    """
+    memory = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        os.write(memory, key + b"\n" + certificate)
+        context.load_cert_chain(f"/proc/self/fd/{memory}")
+    finally:
+        os.close(memory)
 
 
 def _pair(secret: Object) -> tuple[x509.Certificate, Any]:
