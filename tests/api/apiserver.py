@@ -53,6 +53,15 @@ class ControlPlane:
     def kill_apiserver(self) -> None:
         _end(self._apiserver, signal.SIGKILL)
 
+    def clear(self, namespace: str) -> None:
+        """Take away what a controller would work on. All tests of a process share this API server, where nobody clears
+        up: a worker that stays would take a place in the queue of the next test, and a DataVolume be worked on there.
+        """
+        for claim in self.kubectl("get", "persistentvolumeclaims", "-n", namespace, "--output=name").split():
+            self.kubectl("patch", claim, "-n", namespace, "--type=merge", '--patch={"metadata":{"finalizers":null}}')
+        kinds = "datavolumes,volumeimportsources,persistentvolumeclaims,pods"
+        self.kubectl("delete", kinds, "--all", "-n", namespace, "--force", "--grace-period=0", "--wait=false")
+
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         command: list[str | Path] = [self._programs / "kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
         done = subprocess.run(command, input=stdin, text=True, check=True, capture_output=True)

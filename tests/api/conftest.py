@@ -6,18 +6,22 @@ import asyncio
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from cdi_operator.api.annotations import API_VERSION
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
+from cdi_operator.flows.actions import Ref
 from tests.api.apiserver import ControlPlane
 from tests.api.controller import ControllerProcess
 from tests.api.objects import csi_driver, storage_class
 
 CRDS = Path(__file__).parents[2] / "manifests" / "chart" / "files" / "crds"
 PATIENCE_S = 20.0
+WORKED_ON = ("DataVolume", "VolumeImportSource", "PersistentVolumeClaim", "Pod")
 Start = Callable[[str], ControllerProcess]
 
 
@@ -47,11 +51,19 @@ async def client(kubeconfig: str) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def namespace(client: Client) -> str:
+async def namespace(client: Client, control_plane: ControlPlane) -> AsyncIterator[str]:
     """A namespace of the test's own."""
+    async with own_namespace(client, control_plane) as name:
+        yield name
+
+
+@asynccontextmanager
+async def own_namespace(client: Client, control_plane: ControlPlane) -> AsyncIterator[str]:
     name = f"test-{secrets.token_hex(4)}"
     await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
+    yield name
+    if [page for kind in WORKED_ON async for page, _ in client.list(kind, namespace=name) if page]:
+        control_plane.clear(name)
 
 
 @pytest.fixture
@@ -69,12 +81,15 @@ async def start(kubeconfig: str, namespace: str, tmp_path: Path) -> AsyncIterato
 
 
 @pytest.fixture
-async def storage(client: Client, namespace: str) -> str:
+async def storage(client: Client, namespace: str) -> AsyncIterator[str]:
     """A storage class with a CSI driver; its name."""
     name = f"csi-{namespace}"
     await client.apply(csi_driver())
     await client.apply(storage_class(name))
-    return name
+    yield name
+    for ref in (Ref("storage.k8s.io/v1", "StorageClass", name), Ref(API_VERSION, "StorageProfile", name)):
+        if await client.get(ref.kind, ref.name):
+            await client.delete(ref)
 
 
 async def eventually(condition: Callable[[], object], patience_s: float = PATIENCE_S) -> None:

@@ -64,6 +64,7 @@ def admission(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFact
             control_plane.kubectl("delete", hook["kind"], hook["metadata"]["name"], "--ignore-not-found")
         server.end()
         controller.end()
+        control_plane.clear(NAMESPACE)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,7 +10,8 @@ from cdi_operator.api.annotations import API_VERSION, MAX_TRANSFERS
 from cdi_operator.cluster.client import Client
 from cdi_operator.flows.actions import Object, Ref
 from tests.api import node
-from tests.api.conftest import Start, eventually
+from tests.api.apiserver import ControlPlane
+from tests.api.conftest import Start, eventually, own_namespace
 from tests.api.objects import CLAIM, volume_on
 
 LIMIT = 3
@@ -20,10 +20,9 @@ CONFIG = Ref(API_VERSION, "CDIConfig", "config")
 
 
 @pytest.fixture
-async def other_namespace(client: Client) -> str:
-    name = f"test-{secrets.token_hex(4)}"
-    await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    return name
+async def other_namespace(client: Client, control_plane: ControlPlane) -> AsyncIterator[str]:
+    async with own_namespace(client, control_plane) as name:
+        yield name
 
 
 @pytest.fixture
