@@ -37,6 +37,18 @@ def namespace(kubectl: Kubectl, name: str) -> Iterator[Kubectl]:
         kubectl("delete", "namespace", name, "--wait=false")
 
 
+def tells(kubectl: Kubectl, *texts: str, timeout_s: float = 20) -> bool:
+    """Whether events in kubectl's namespace say all this. They are posted after the status that they are about."""
+    deadline = time.monotonic() + timeout_s
+    missing = list(texts)
+    while missing and time.monotonic() < deadline:
+        told = kubectl.events()
+        missing = [text for text in missing if text not in told]
+        if missing:
+            time.sleep(POLL_S)
+    return not missing
+
+
 def delete_all(kubectl: Kubectl, *what: str, timeout_s: float = 120) -> None:
     """Delete namespaces and wait until they, with all that was in them, are gone."""
     kubectl("delete", *what, "--ignore-not-found", f"--timeout={timeout_s}s", timeout_s=timeout_s + 10)

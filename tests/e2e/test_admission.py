@@ -16,7 +16,7 @@ from demo.server import WebServer
 from devcluster.kubectl import Kubectl, KubectlError, Object
 from tests.e2e import manifests, webserver
 from tests.e2e.installation import Installation
-from tests.e2e.namespaces import until_empty
+from tests.e2e.namespaces import tells, until_empty
 from tests.e2e.watch import Watch, phase
 
 pytestmark = pytest.mark.alone
@@ -88,7 +88,7 @@ def test_what_the_webhook_cannot_render_the_volume_tells(namespace: Kubectl) -> 
     words = "PVC spec is missing accessMode and no storageClass to choose profile"
     with Watch(namespace, "datavolumes") as volumes:
         volumes.until(lambda now: words in str(now.get("lost", {}).get("status", {})), "it says why")
-    assert "ErrClaimNotValid" in namespace.events()
+    assert tells(namespace, "ErrClaimNotValid")
 
 
 def test_a_certificate_is_renewed_while_it_serves(installation: Installation, namespace: Kubectl) -> None:

@@ -14,6 +14,7 @@ from demo.server import WebServer
 from devcluster.kubectl import Kubectl, KubectlError, Object
 from tests.e2e import disks, manifests, webserver
 from tests.e2e.installation import Installation
+from tests.e2e.namespaces import tells
 from tests.e2e.sources import MIB, Image
 from tests.e2e.watch import Watch, phase, phases
 
@@ -203,6 +204,7 @@ def ward(shared_namespace: Kubectl, server: WebServer, images: Mapping[str, Imag
         with Watch(shared_namespace, "datavolumes") as volumes:
             shared_namespace.apply(*(wrong.made(place, wrong.name) for wrong in WRONG))
             volumes.within(60, lambda _: all(said(volumes, wrong) for wrong in WRONG))
+            tells(shared_namespace, *(wrong.event for wrong in WRONG))
             events = shared_namespace.events()
             logs = shared_namespace("logs", "--selector=cdi.kubevirt.io=importer", "--tail=-1", "--max-log-requests=30")
             complaints = {wrong.name: volumes.history(wrong.name) for wrong in WRONG}
@@ -270,7 +272,7 @@ def test_a_wrong_checksum_is_final(namespace: Kubectl, server: WebServer) -> Non
     namespace.wait("dv/wrong-sum", "jsonpath={.status.phase}=Failed")
     found = namespace.get("dv", "wrong-sum")
     assert says(found, "Running", "ChecksumError", "checksum validation failed")
-    assert "Failed to import into PVC wrong-sum" in namespace.events()
+    assert tells(namespace, "Failed to import into PVC wrong-sum")
 
 
 @pytest.mark.alone
@@ -289,7 +291,7 @@ def test_no_default_class(namespace: Kubectl, server: WebServer, installation: I
                 lambda now: "homeless" in now and says(now["homeless"], "Bound", "ErrClaimNotValid", NO_CLASS),
                 "it says that there is no class",
             )
-            assert NO_CLASS in namespace.events()
+            assert tells(namespace, NO_CLASS)
             assert phase(volumes.now, "homeless") == ""
         finally:
             installation.kubectl("annotate", "--overwrite", "storageclass", *default, f"{mark}=true")
@@ -316,7 +318,7 @@ def test_exceeded_quota(used_up: str, namespace: Kubectl, server: WebServer) -> 
     with Watch(namespace, "datavolumes") as volumes:
         namespace.apply(manifests.data_volume("poor", source=source, storage=asked))
         volumes.until(lambda now: "poor" in now and says(now["poor"], *told), "it tells of the quota")
-        assert event in namespace.events()
+        assert tells(namespace, event)
         if namespace.items("pvc") == []:
             assert says(volumes.now["poor"], "Ready", "ErrExceededQuota", "exceeded quota")
             assert phase(volumes.now, "poor") == "Pending"
@@ -347,7 +349,7 @@ def test_a_limit_range(namespace: Kubectl, server: WebServer) -> None:
         namespace.apply(manifests.data_volume("large", source=source, pvc=asked))
         told = ("Bound", "ErrClaimNotValid", text)
         volumes.until(lambda now: "large" in now and says(now["large"], *told), "it tells of the limit")
-        assert text in namespace.events()
+        assert tells(namespace, text)
         namespace.delete("limitrange", "small")
         volumes.until(lambda now: phase(now, "large") == "Succeeded", "it heals when the limit goes")
 

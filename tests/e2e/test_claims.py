@@ -11,7 +11,7 @@ from demo.server import WebServer
 from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests, webserver
 from tests.e2e.installation import Installation
-from tests.e2e.namespaces import wait_for_none
+from tests.e2e.namespaces import tells, wait_for_none
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase, phases
 
@@ -54,9 +54,7 @@ def test_a_claim_with_a_population_source(
     assert annotations[f"{STORAGE}.populator.progress"] == "100.0%"
     namespace.wait(f"pvc/{prime_name(found['metadata']['uid'])}", "delete")
     assert_holds_image(namespace, installation, images, "bare", mode)
-    events = namespace.events()
-    assert "CreatedPVCPrimeSuccessfully" in events
-    assert "Successfully imported into bare" in events
+    assert tells(namespace, "CreatedPVCPrimeSuccessfully", "Successfully imported into bare")
     # The user's own source stays: another claim may use it.
     assert namespace.get("volumeimportsource", "debian")
 
@@ -239,7 +237,7 @@ def test_a_pod_that_is_to_be_kept(namespace: Kubectl, server: WebServer) -> None
     # The DataVolume does not wait for the pod: its container's word is enough.
     namespace.wait(f"pod/{importer_pod_name(prime)}", "jsonpath={.status.phase}=Succeeded")
     assert namespace("logs", importer_pod_name(prime))
-    assert "PVC Prime retained in Lost state for debugging purposes" in namespace.events()
+    assert tells(namespace, "PVC Prime retained in Lost state for debugging purposes")
 
 
 def test_deleting_a_data_volume_deletes_all_of_it(namespace: Kubectl, server: WebServer) -> None:

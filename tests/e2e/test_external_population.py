@@ -15,6 +15,7 @@ from demo.server import WebServer
 from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests
 from tests.e2e.installation import Installation
+from tests.e2e.namespaces import tells
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase, phases
 
@@ -77,7 +78,7 @@ def test_anybodys_populator(
     assert [at for at in went if at != "Pending"] == (["PendingPopulation"] if waits else []) + ["Succeeded"]
     assert namespace.get("dv", name)["status"]["progress"] == "N/A"
     assert namespace.get("pvc", name)["metadata"]["annotations"]["cdi.kubevirt.io/externalPopulation"] == "true"
-    assert f"PVC {name} successfully populated by Backup" in namespace.events()
+    assert tells(namespace, f"PVC {name} successfully populated by Backup")
     if not waits:
         disks.start_reader(namespace, image, [wanted], pod="consumer")
     found = disks.finish_reader(namespace, pod="consumer")[name]
@@ -97,7 +98,7 @@ def test_the_storage_itself(
     namespace.apply(external("restored", claim_spec("csi", "Filesystem"), SNAPSHOT, "storage"))
     namespace.wait("dv/restored", "jsonpath={.status.phase}=Succeeded")
     assert namespace.get("pvc", "restored")["spec"]["resources"]["requests"]["storage"] == "40Mi"
-    assert "PVC restored successfully populated by VolumeSnapshot" in namespace.events()
+    assert tells(namespace, "PVC restored successfully populated by VolumeSnapshot")
     wanted = disks.Expected("restored", "Filesystem", images["small.qcow2"].virtual_bytes)
     found = disks.read(namespace, installation.python_image, [wanted])["restored"]
     assert found.sha256 == images["small.qcow2"].sha256
@@ -108,5 +109,5 @@ def test_storage_without_a_driver_cannot(namespace: Kubectl) -> None:
         namespace.apply(external("stuck", claim_spec("local", "Filesystem"), ANYBODY))
         reason = "NoCSIDriverForExternalPopulation"
         events.until(lambda now: any(each["reason"] == reason for each in now.values()), "it is told", 30)
-    assert "No CSI drivers were found: External population not supported" in namespace.events()
+    assert tells(namespace, "No CSI drivers were found: External population not supported")
     assert namespace.get("dv", "stuck")["status"]["phase"] == "Pending"

@@ -11,6 +11,7 @@ from demo.server import WebServer
 from devcluster.kubectl import Kubectl, Object
 from tests.e2e import manifests, namespaces, webserver
 from tests.e2e.installation import Installation
+from tests.e2e.namespaces import tells
 from tests.e2e.watch import Watch, phase
 
 pytestmark = pytest.mark.alone
@@ -71,14 +72,13 @@ def test_a_fair_queue(limited: None, namespace: Kubectl, installation: Installat
         few.until(lambda now: all(phase(now, name) == "Succeeded" for name in FEW), "the few are done", 240)
         many.until(lambda now: all(phase(now, name) == "Succeeded" for name in MANY), "the many are done", 240)
         worked, told = list(pods.seen), [obj["status"] for obj in [*many.seen, *few.seen] if "status" in obj]
-        events = namespace.events()
+        assert tells(namespace, "waiting for one of 3 transfers to end")
     assert most_at_once(worked) == LIMIT
     order = begun(worked)
     assert len(order) == len(MANY) + len(FEW)
     assert order[:LIMIT] == [namespace.namespace] * LIMIT
     assert order[: len(MANY)].count(other.namespace) >= 2, f"the few do not wait for all of the many: {order}"
     assert_told(told)
-    assert "waiting for one of 3 transfers to end" in events
 
 
 def assert_told(statuses: list[Any]) -> None:

@@ -16,6 +16,7 @@ from devcluster.layout import NODE_IP
 from tests.e2e import disks, manifests
 from tests.e2e.disks import Expected
 from tests.e2e.installation import Installation
+from tests.e2e.namespaces import tells
 from tests.e2e.vmware import DISK_BYTES, VMware, vmware
 from tests.e2e.watch import Watch, phase, phases
 from tests.images import MIB, qemu_img, qemu_io
@@ -105,7 +106,7 @@ def test_stages_without_a_data_volume(installation: Installation, namespace: Kub
         claims.until(lambda now: phase(now, "disk") == "Bound", "the claim is filled", 120)
     assert content(installation, namespace, "Block", DISK_BYTES) == vcenter.sha256(second)
     assert namespace.get("pvc", "other")["status"]["phase"] == "Pending"
-    assert "the VolumeImportSource is meant for the claim disk" in namespace.events()
+    assert tells(namespace, "the VolumeImportSource is meant for the claim disk")
 
 
 @pytest.mark.parametrize("storage_class", ["csi", "local"])
@@ -181,7 +182,7 @@ def migrate(namespace: Kubectl, source: Object, storage_class: str, mode: str, s
     with Watch(namespace, "datavolumes") as watch, Watch(namespace, "pods") as pods:
         watch.until(lambda now: phase(now, "disk") == "Paused", "the first checkpoint is copied", 90)
         pods.until(lambda now: not now, "its pod is gone")
-        assert "Multistage import into PVC disk is paused" in namespace.events()
+        assert tells(namespace, "Multistage import into PVC disk is paused")
         namespace("patch", "datavolume", "disk", "--type=merge", f"--patch={json.dumps(listing(stages))}")
         watch.until(lambda now: phase(now, "disk") == "Succeeded", "the second checkpoint is copied", 90)
         went = phases(watch.history("disk"))
