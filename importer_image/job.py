@@ -151,7 +151,7 @@ class Report:
 
     def to_json(self) -> str:
         """At most MESSAGE_LIMIT_BYTES; a longer message is cut in the middle, where the least is said."""
-        raw = {_camel(key): value for key, value in dataclasses.asdict(self).items() if value not in ("", {}, 0)}
+        raw = {camel(key): value for key, value in dataclasses.asdict(self).items() if value not in ("", {}, 0)}
         text = json.dumps(raw, separators=(",", ":"))
         excess = len(text.encode()) - MESSAGE_LIMIT_BYTES
         if excess <= 0:
@@ -166,12 +166,13 @@ class Report:
         """Raises ValueError when the text is not a report (a container that died leaves its last log lines)."""
         try:
             raw: dict[str, Any] = json.loads(text)
-            known = {_camel(item.name): item.name for item in dataclasses.fields(cls)}
+            known = {camel(item.name): item.name for item in dataclasses.fields(cls)}
             return cls(**{known[key]: value for key, value in raw.items() if key in known})
         except (TypeError, AttributeError) as error:
             raise ValueError(f"not a report: {error}") from error
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """As JSON and Kubernetes spell the names of fields."""
     head, *rest = name.split("_")
     return head + "".join(part.title() for part in rest)

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.seen import Claim
+from importer_image.job import camel
 
 DONE = "done"
 """The stage after the last."""
@@ -62,7 +63,7 @@ class Transfer:
 
     def to_json(self) -> dict[str, Any]:
         """Without what is not known."""
-        return {_camel(key): value for key, value in dataclasses.asdict(self).items() if value}
+        return {camel(key): value for key, value in dataclasses.asdict(self).items() if value}
 
     def text(self) -> str | None:
         """As an annotation; None for nothing."""
@@ -74,7 +75,7 @@ class Transfer:
         """Whatever somebody may have written there; what is not of the right type is left out."""
         if not isinstance(said, Mapping):
             return cls()
-        known: dict[str, Any] = {each.name: said.get(_camel(each.name)) for each in dataclasses.fields(cls)}
+        known: dict[str, Any] = {each.name: said.get(camel(each.name)) for each in dataclasses.fields(cls)}
         return cls(**{name: value for name, value in known.items() if _fits(value, getattr(NOTHING, name))})
 
 
@@ -194,8 +195,3 @@ def _fits(value: object, example: object) -> bool:
     if isinstance(value, dict) and not all(isinstance(text, str) for text in (*value, *value.values())):
         return False
     return type(value) is type(example)
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.title() for part in rest)

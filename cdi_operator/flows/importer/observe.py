@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cdi_operator.api import annotations as names
-from cdi_operator.flows.actions import Object
 from cdi_operator.flows.defaults import defaults, storage_class
 from cdi_operator.flows.importer import vddk
 from cdi_operator.flows.importer.proxy import bundle, copy_of
@@ -14,7 +12,7 @@ from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.installation import config_map, worker_placement
 from cdi_operator.flows.populate.observe import import_source
 from cdi_operator.flows.progress import reading
-from cdi_operator.flows.queue import Limits, Traffic, traffic
+from cdi_operator.flows.queue import Limits, Traffic, is_import, traffic
 from cdi_operator.flows.seen import Claim, Key, claim, worker
 from cdi_operator.flows.sources import wants_import
 from cdi_operator.flows.stages import at, listed
@@ -35,7 +33,7 @@ def observe(view: View, key: Key) -> State | None:
     stages = listed(list_of_stages(view, found, user_claim))
     stage = at(found, stages)
     pod_name = importer_pod_name(name, stage.current if stage else "")
-    pods = {pod["metadata"]["name"]: pod for pod in view.by("Pod", "owner", found.ref.uid) if is_importer(pod)}
+    pods = {pod["metadata"]["name"]: pod for pod in view.by("Pod", "owner", found.ref.uid) if is_import(pod)}
     at_work = worker(pods.pop(pod_name, None))
     return State(
         claim=found,
@@ -73,7 +71,3 @@ def list_of_stages(view: View, found: Claim, user_claim: Claim) -> Mapping[str, 
         return source["spec"] if source else {}
     volume = view.get("DataVolume", found.name, namespace)
     return volume["spec"] if volume and volume["metadata"]["uid"] == found.owner_uid else {}
-
-
-def is_importer(pod: Object) -> bool:
-    return bool((pod["metadata"].get("labels") or {}).get(names.COMPONENT) == names.COMPONENT_IMPORTER)
