@@ -8,6 +8,7 @@ those of the reference (spec 3.7), so that whoever parsed those still can; ours 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -172,6 +173,7 @@ class Report:
             raise ValueError(f"not a report: {error}") from error
 
 
+@functools.cache
 def camel(name: str) -> str:
     """As JSON and Kubernetes spell the names of fields."""
     head, *rest = name.split("_")

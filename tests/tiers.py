@@ -22,8 +22,10 @@ from tests import prerequisites
 TESTS = Path(__file__).parent
 PROCESSES = min(os.cpu_count() or 1, 4)
 SIDE_BY_SIDE = (f"--numprocesses={PROCESSES}", "--dist=loadfile")
+ANYWHERE = (f"--numprocesses={PROCESSES}", "--dist=worksteal")
+"""For tests that share nothing with the others of their file."""
 PASSES: Mapping[str, Sequence[Sequence[str]]] = {
-    "unit": (SIDE_BY_SIDE,),
+    "unit": (ANYWHERE,),
     "transfer": (SIDE_BY_SIDE,),
     "api": (SIDE_BY_SIDE,),
     # There is one cluster: most tests can share it, some need it for themselves.

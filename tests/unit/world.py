@@ -56,6 +56,8 @@ class World:
         self.seen: dict[ObjectKey, Found] = {}
         """What `Look` found."""
         self._objects: dict[ObjectKey, dict[str, Any]] = {}
+        self._kinds: dict[str, dict[ObjectKey, dict[str, Any]]] = {}
+        """The same ones, by kind."""
         self._applied: dict[ObjectKey, dict[str, Any]] = {}
         self._version = 0
         for each in objects:
@@ -67,7 +69,7 @@ class World:
         return self._objects.get((kind, namespace, name))
 
     def all(self, kind: str) -> Iterable[Object]:
-        return [obj for key, obj in self._objects.items() if key[0] == kind]
+        return list(self._kinds.get(kind, {}).values())
 
     def by(self, kind: str, index: str, value: str) -> Iterable[Object]:
         filed = INDICES[kind][index]
@@ -174,7 +176,7 @@ class World:
         if obj == self._objects.get(key):
             return obj
         meta = {**obj["metadata"], "resourceVersion": self._next_version()}
-        stored = self._objects[key] = {**obj, "metadata": meta}
+        stored = self._objects[key] = self._kinds.setdefault(key[0], {})[key] = {**obj, "metadata": meta}
         self.changes.append((stored, True))
         if "deletionTimestamp" in meta and not meta.get("finalizers"):
             self._remove(key)
@@ -191,14 +193,12 @@ class World:
 
     def _remove(self, key: ObjectKey) -> None:
         self.changes.append((self._objects.pop(key), False))
+        del self._kinds[key[0]][key]
         self._applied.pop(key, None)
-        for orphan in [other for other, obj in self._objects.items() if self._is_garbage(obj)]:
-            self._delete(orphan)
-
-    def _is_garbage(self, obj: Object) -> bool:
-        owners = obj["metadata"].get("ownerReferences") or ()
         alive = {other["metadata"]["uid"] for other in self._objects.values()}
-        return bool(owners) and not any(owner["uid"] in alive for owner in owners)
+        owners = {other: obj["metadata"].get("ownerReferences") for other, obj in self._objects.items()}
+        for orphan in [other for other, them in owners.items() if them and not any(it["uid"] in alive for it in them)]:
+            self._delete(orphan)
 
     def _next_version(self) -> str:
         self._version += 1

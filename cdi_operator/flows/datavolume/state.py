@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from cdi_operator.api import annotations as names
@@ -145,7 +146,7 @@ class State:
     def own_claim(self) -> Claim | None:
         return None if self.foreign else self.claim
 
-    @property
+    @cached_property
     def transfer(self) -> Transfer:
         """How the transfer goes: as the claim says, put together here where the work is right on it."""
         told = noted(self.own_claim)

@@ -67,7 +67,7 @@ from tests.unit.flows.given import (
 from tests.unit.world import NOW, World, settle
 
 RUNS = int(os.environ.get("SIMULATION_RUNS", 0))
-EXAMPLES = settings(max_examples=RUNS or 200, derandomize=not RUNS, deadline=None, database=None)
+EXAMPLES = settings(max_examples=RUNS or 60, derandomize=not RUNS, deadline=None, database=None)
 ADOPTS = config("HonorWaitForFirstConsumer", "DataVolumeClaimAdoption")
 PROXIED = config(importProxy={"HTTPProxy": "http://proxy", "trustedCAProxy": "proxy-ca"})
 BOOLEAN = ("true", "false", "", "maybe")

@@ -261,7 +261,7 @@ NAMESPACES = st.sampled_from("abc")
 CROWD = st.lists(st.tuples(NAMESPACES, st.booleans()), max_size=30)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True, deadline=None)
 @given(crowd=CROWD, limit=st.integers(1, 6))
 def test_everybody_gets_his_turn_and_nobody_more_than_his_share(crowd, limit):
     """Whoever runs ends some time, the oldest first. Until all are done: never too many, and never two more of one

@@ -58,7 +58,7 @@ from tests.unit.world import NOW, World
 CLAIM = "PersistentVolumeClaim"
 RUNS = int(os.environ.get("SIMULATION_RUNS", 0))
 SETTINGS = settings(
-    max_examples=RUNS or 10,
+    max_examples=RUNS or 4,
     derandomize=not RUNS,
     deadline=None,
     database=None,

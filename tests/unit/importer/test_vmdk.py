@@ -66,7 +66,7 @@ def test_however_it_is_cut(found: list[int], backwards: bool, tables_last: bool)
     assert decoded(content, found) == DISK
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=40)
 @given(st.sampled_from([*CONTENTS]), st.randoms(use_true_random=False), st.booleans())
 def test_whatever_is_broken(name: str, chance: Random, ranged: bool) -> None:
     """Numbers that were changed anywhere end in a failure that is told, or change only what they should."""
@@ -116,7 +116,7 @@ def test_a_stream_is_gone_on_with_by_its_tables(
     assert bytes(disk) == DISK
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.randoms(use_true_random=False))
 def test_whatever_is_broken_in_the_tables(chance: Random) -> None:
     """A grain says itself where it belongs: another one does not come in its place."""
