@@ -22,8 +22,6 @@ from tests.e2e.watch import Watch, phase
 CDI = "cdi.kubevirt.io"
 NAME = "disk"
 IMAGE = "small.qcow2"
-PLACES = [("csi", "Block"), ("csi-noclone", "Filesystem"), ("local", "Filesystem"), ("local", "Block")]
-places = pytest.mark.parametrize(("storage_class", "mode"), PLACES)
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def leave_the_claim(stage: Stage) -> None:
         claims.until(lambda now: NAME in now and not now[NAME]["metadata"].get("ownerReferences"), nobodys, 30)
 
 
-@places
+@pytest.mark.parametrize(("storage_class", "mode"), [("csi", "Block"), ("local", "Filesystem")])
 def test_a_claim_is_adopted(stage: Stage, storage_class: str, mode: str) -> None:
     volume = stage.import_disk(storage_class, mode)
     leave_the_claim(stage)
@@ -111,7 +109,7 @@ def test_a_restored_claim_belongs_to_its_data_volume(stage: Stage, storage_class
     assert stage.kubectl.items("pvc") == []
 
 
-@places
+@pytest.mark.parametrize(("storage_class", "mode"), [("csi-noclone", "Filesystem"), ("local", "Block")])
 def test_a_volume_made_beforehand(stage: Stage, storage_class: str, mode: str) -> None:
     """A PersistentVolume that names the claim it is for, as after a disaster."""
     volume = stage.import_disk(storage_class, mode)

@@ -26,8 +26,9 @@ from tests.transfer.ovirt import Ovirt, ovirt_over
 
 STORAGE = "cdi.kubevirt.io/storage"
 AWAITING = "waiting for v2v-vmware configmap or cdi.kubevirt.io/storage.pod.vddk.initimageurl annotation for VDDK image"
-PLACES = [("csi", "Filesystem"), ("csi", "Block"), ("local", "Filesystem"), ("local", "Block")]
-"""Storage class and volume mode: both flows."""
+COLD = pytest.mark.parametrize(("storage_class", "mode"), [("csi", "Block"), ("local", "Filesystem")])
+WARM = pytest.mark.parametrize(("storage_class", "mode"), [("csi", "Filesystem"), ("local", "Block")])
+"""Storage class and volume mode: both flows, and every pair of them for each source."""
 STAGES_OF_OVIRT = ("first", "second")
 OVIRT_BYTES = 12 * MIB
 
@@ -51,7 +52,7 @@ def ovirt(here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ovir
         yield running
 
 
-@pytest.mark.parametrize(("storage_class", "mode"), PLACES)
+@COLD
 def test_a_disk_of_vmware(
     storage_class: str, mode: str, installation: Installation, namespace: Kubectl, vcenter: VMware
 ) -> None:
@@ -65,7 +66,7 @@ def test_a_disk_of_vmware(
         assert told == ["8.0.2", "esx7.example"], kind
 
 
-@pytest.mark.parametrize(("storage_class", "mode"), PLACES)
+@WARM
 def test_a_running_machine_of_vmware(
     storage_class: str, mode: str, installation: Installation, namespace: Kubectl, vcenter: VMware
 ) -> None:
@@ -145,7 +146,7 @@ def test_settings_for_the_library(installation: Installation, namespace: Kubectl
     assert content(installation, namespace, "Filesystem", DISK_BYTES) == vcenter.sha256()
 
 
-@pytest.mark.parametrize(("storage_class", "mode"), [("csi", "Filesystem"), ("csi", "Block"), ("local", "Filesystem")])
+@COLD
 def test_a_disk_of_ovirt(
     storage_class: str, mode: str, installation: Installation, namespace: Kubectl, ovirt: Ovirt
 ) -> None:
@@ -157,7 +158,7 @@ def test_a_disk_of_ovirt(
     assert content(installation, namespace, mode, OVIRT_BYTES) == sha256(disk)
 
 
-@pytest.mark.parametrize(("storage_class", "mode"), PLACES)
+@WARM
 def test_a_running_machine_of_ovirt(
     storage_class: str, mode: str, installation: Installation, namespace: Kubectl, ovirt: Ovirt
 ) -> None:

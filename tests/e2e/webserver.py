@@ -16,8 +16,8 @@ NAMESPACE = "cdi-e2e-images"
 SLOW = "slow"
 """The door to name in `WebServer.url`. One importer has several connections: 20 MB take about 7 s here."""
 CRAWLING = "crawling"
-"""Another, where 64 MB take 40 s over four connections, and less over more."""
-DOORS = {SLOW: (8081, "768k"), CRAWLING: (8082, "400k")}
+"""Another, where 64 MB take 20 s over four connections, and less over more."""
+DOORS = {SLOW: (8081, "768k"), CRAWLING: (8082, "800k")}
 """Port, and what a connection may get in a second."""
 
 
