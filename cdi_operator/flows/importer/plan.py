@@ -29,6 +29,7 @@ from cdi_operator.storage.names import importer_pod_name
 
 COMPONENT = "import-controller"
 BOUND = (names.BOUND, names.BOUND_MESSAGE, names.BOUND_REASON)
+AT_FIRST = timedelta(seconds=2)
 SHORTEST_LIFE = timedelta(seconds=10)
 """A failed pod is replaced no sooner than this after it was made: a node that turns pods away, for want of memory say,
 turns away the next one too."""
@@ -53,8 +54,8 @@ def decide(state: State, settings: Settings, now: datetime) -> Plan:
     if stages.has_counted(claim, worker.ref.uid):
         return remove(claim, worker)
     if worker.phase == "Failed" and told(worker).phase == "Failed":
-        return (*follow(state, worker), *replace(claim, worker, now))
-    return (*follow(state, worker), *nudge(worker, now))
+        return (*follow(state, worker, now), *replace(claim, worker, now))
+    return (*follow(state, worker, now), *nudge(worker, now))
 
 
 def start(state: State, settings: Settings, now: datetime) -> Plan:
@@ -131,7 +132,7 @@ def may_start(state: State) -> bool:
     return waits and at_once and names.SELECTED_NODE not in claim.annotations
 
 
-def follow(state: State, worker: Worker) -> Plan:
+def follow(state: State, worker: Worker, now: datetime) -> Plan:
     """Writes the pod's fate on the claim, where the DataVolume and the clients read it (spec 3.1).
 
     What differs is told for the claim as it was seen: nobody looks any more once it is finished, so that words which
@@ -141,6 +142,8 @@ def follow(state: State, worker: Worker) -> Plan:
     if not claim.bound and worker.schedulable:
         return ()
     fate = told(worker)
+    if left_s := unimportant_for_s(claim, worker, fate, now):
+        return (Wait(left_s),)
     how = transfer.ended(transfer.noted(claim), attempt(worker))
     if state.reading is not None and state.shows_itself:
         how = transfer.shown(how, how, state.reading.transfer)
@@ -167,6 +170,16 @@ def follow(state: State, worker: Worker) -> Plan:
     patch = PatchMeta(claim.ref, annotations=annotations, labels=labels, resource_version=claim.resource_version)
     error = transfer.new_error(transfer.noted(claim), how) if state.shows_itself else ""
     return (patch, Emit(claim.ref, "Warning", reasons.ERROR, error, COMPONENT)) if error else (patch,)
+
+
+def unimportant_for_s(claim: Claim, worker: Worker, fate: Fate, now: datetime) -> float:
+    """How long it may wait to be told that the first pod is there: until it says more, which takes it a moment. Not
+    where the claim said why there was none.
+    """
+    says_more = worker.phase != "Pending" or not worker.schedulable or fate.reason
+    if says_more or any(key in claim.annotations for key in (names.POD_PHASE, names.RUNNING_REASON, names.TRANSFER)):
+        return 0.0
+    return remaining_s(worker.created_at, AT_FIRST, now)
 
 
 def of_stage(state: State, worker: Worker, fate: Fate) -> stages.Notes:

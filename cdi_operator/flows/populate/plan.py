@@ -8,21 +8,22 @@ deleted (spec 4.2).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
 from cdi_operator.flows import progress, transfer
-from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, PatchSpec, Plan
+from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, PatchSpec, Plan, Wait
 from cdi_operator.flows.difference import changes
 from cdi_operator.flows.populate.objects import prime_claim
 from cdi_operator.flows.populate.state import State, relayed
-from cdi_operator.flows.seen import Claim
+from cdi_operator.flows.seen import Claim, moment, remaining_s
 from cdi_operator.flows.settings import Settings
 from cdi_operator.flows.sources import import_kind
 
 COMPONENT = "import-populator"
+AT_FIRST = timedelta(seconds=5)
 
 NEWS_OF_WORK = (
     names.POD_PHASE,
@@ -53,6 +54,8 @@ def plan(state: State, settings: Settings, now: datetime) -> Plan:
         return begin(state, settings)
     if state.prime.phase == "Lost":
         return start_over(state.prime)
+    if left_s := unimportant_for_s(state, state.prime, now):
+        return (Wait(left_s),)
     return (*show(state, state.prime), *hand_over(state, state.prime))
 
 
@@ -109,6 +112,22 @@ def may_begin(state: State) -> bool:
 def start_over(prime: Claim) -> Plan:
     """Its volume is gone, and was not handed over: nothing is left to wait for."""
     return () if prime.deleting else (Delete(prime.ref),)
+
+
+def unimportant_for_s(state: State, prime: Claim, now: datetime) -> float:
+    """How long the news of the hidden claim may wait: a moment from its beginning, while no worker is there and nobody
+    complains, now or on the target from before.
+
+    Storage that is quick says three things within that moment, and each time that the target changes the cluster's own
+    controllers tell anew what they wait for. So all of it is told at once, in its order, with the news of the worker.
+    """
+    complaint = state.target.annotations.get(names.BOUND_REASON, reasons.PENDING) != reasons.PENDING
+    if complaint or names.POD_PHASE in prime.annotations:
+        return 0.0
+    said = (*state.untold, *((state.news,) if state.news else ()))
+    if any(each.type == "Warning" for each in said):
+        return 0.0
+    return remaining_s(moment(prime.created_at), AT_FIRST, now)
 
 
 def show(state: State, prime: Claim) -> Plan:

@@ -134,6 +134,8 @@ def kubelet(world: World) -> Moves:
             yield "end a pod", edit(world, pod, metadata={"finalizers": []})
         elif not pod["spec"].get("nodeName") or claim is None or _phase(claim) != "Bound":
             continue
+        elif _phase(pod) == "Pending" and not status:
+            yield "prepare", edit(world, pod, status={"containerStatuses": [waiting("ContainerCreating")]})
         elif _phase(pod) == "Pending" or "waiting" in status.get("state", {}):
             again = running(status.get("restartCount", 0))
             yield "run", edit(world, pod, status={"phase": "Running", "containerStatuses": [again]})

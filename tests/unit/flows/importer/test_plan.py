@@ -9,7 +9,7 @@ import pytest
 from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Wait
 from cdi_operator.flows.importer import observe, plan
-from cdi_operator.flows.seen import worker
+from cdi_operator.flows.seen import timestamp, worker
 from cdi_operator.flows.transfer import Reading, Transfer
 from cdi_operator.flows.transfer import noted as noted_on
 from cdi_operator.flows.view import Refusal
@@ -156,6 +156,22 @@ def test_removal(claim, worker, wanted):
 def test_a_pod_that_failed_at_once_waits_for_its_successor():
     *_, wait = look(*CSI, target(), prime("Bound"), having(pod("Failed"), metadata=YOUNG))
     assert wait == Wait(6.0)
+
+
+@pytest.mark.parametrize(
+    ("notes", "container", "status", "waits"),
+    [
+        ({}, None, {}, True),
+        ({}, waiting("ContainerCreating"), {}, False),
+        ({}, None, UNSCHEDULABLE, False),
+        ({names.RUNNING_REASON: "ErrExceededQuota"}, None, {}, False),
+        ({names.POD_PHASE: "Pending"}, None, {}, False),
+    ],
+)
+def test_a_new_pod_is_told_with_the_first_that_it_says(notes, container, status, waits):
+    new = having(pod(container=container), metadata={"creationTimestamp": timestamp(NOW)}, status=status)
+    actions = look(*CSI, target(), prime("Bound", notes), new)
+    assert (Wait(2.0) in actions, PatchMeta in kinds(actions)) == (waits, not waits)
 
 
 def test_somebody_elses_pod_is_neither_followed_nor_removed():

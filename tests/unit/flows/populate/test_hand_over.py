@@ -1,13 +1,15 @@
 """News of the hidden claim on its target, the volume that changes hands, and the end (spec 4.2 steps 4 to 6)."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from cdi_operator.api import annotations as names
 from cdi_operator.flows import transfer
-from cdi_operator.flows.actions import Delete, Emit, PatchMeta, PatchSpec
+from cdi_operator.flows.actions import Delete, Emit, PatchMeta, PatchSpec, Wait
 from cdi_operator.flows.populate import observe, plan
+from cdi_operator.flows.seen import timestamp
 from cdi_operator.flows.transfer import Reading, Transfer
 from tests.unit.flows.given import (
     CLAIM_UID,
@@ -241,6 +243,24 @@ def test_events_that_came_together_are_all_told_in_their_order(on_target, wanted
     actions = look(target(annotations=NAMED), prime(), *happened, misbound, *before)
     told = [action.message for action in actions if isinstance(action, Emit)]
     assert told == [f"[{PRIME}] : {text}" for text in wanted]
+
+
+@pytest.mark.parametrize(
+    ("age_s", "kind", "annotations", "wanted"),
+    [
+        (0, "Normal", {}, [Wait(5.0)]),
+        (4.5, "Normal", {}, [Wait(0.5)]),
+        (5, "Normal", {}, [PatchMeta, Emit]),
+        (0, "Warning", {}, [PatchMeta, Emit]),
+        (0, "Normal", {names.POD_PHASE: "Pending"}, [PatchMeta, Emit]),
+    ],
+)
+def test_what_happens_at_first_is_told_at_once_with_the_worker(age_s, kind, annotations, wanted):
+    """Unless somebody complains: each change of the target makes others tell anew what they wait for."""
+    made = having(prime(annotations=annotations), metadata={"creationTimestamp": timestamp(NOW)})
+    world = world_of(target(annotations=NAMED), made, event("A", "on it", kind=kind))
+    actions = plan(observe(world, KEY), SETTINGS, NOW + timedelta(seconds=age_s))
+    assert [each if isinstance(each, Wait) else type(each) for each in actions] == wanted
 
 
 def test_all_news_are_one_patch_of_the_target_as_it_was_seen():
