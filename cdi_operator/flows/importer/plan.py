@@ -100,10 +100,13 @@ def await_library(state: State) -> Plan:
 
 
 def as_seen(state: State) -> Seen | None:
-    """A stage that was copied long ago must not be copied again over a later one, by a controller that lags behind and
-    sees neither the note of it nor its pod, which is gone. The one pod of an import has its name for itself.
+    """What was copied long ago must not be copied again, over what a machine has written since, by a controller that
+    lags behind and sees neither the note of it nor the pod, which is gone. Nothing can happen to a hidden claim without
+    stages: when it is done with it is gone, too.
     """
-    return Seen(state.claim.ref, state.claim.resource_version) if state.stage else None
+    claim = state.claim
+    hidden = names.POPULATOR_KIND in claim.annotations
+    return None if hidden and not state.stage else Seen(claim.ref, claim.resource_version)
 
 
 def move_on(state: State) -> Plan:

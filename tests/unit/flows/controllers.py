@@ -153,6 +153,8 @@ def _finish(world: World, pod: Object, claim: Object) -> None:
         there = volume["metadata"].get("labels", {}).get(WRITTEN, "")
         disk = source.current_checkpoint or "whole"
         assert there in (source.previous_checkpoint, disk), f"{disk!r} is written over {there!r}"
+        told_done = claim["metadata"]["annotations"].get(names.POD_PHASE) == "Succeeded"
+        assert source.current_checkpoint or not told_done, "written to when a machine may have it"
         edit(world, volume, metadata={"labels": {WRITTEN: disk}})()
     edit(world, pod, status={"phase": "Succeeded", "containerStatuses": [terminated(message=said)]})()
 

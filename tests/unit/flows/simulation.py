@@ -150,7 +150,7 @@ class Controller:
             if at_work and self.cache.progress(pod["metadata"]["uid"]) is None:
                 yield "hear of progress", partial(self.cache.measured, pod, Reading(45.0))
         for flow, key in self.queue:
-            yield f"look {flow} {key[1]}", partial(self._look, flow, key)
+            yield f"look {flow} {key[1]}", partial(self.look, flow, key)
 
     def timers_are_due(self) -> None:
         self.queue.update(self.timers)
@@ -171,7 +171,7 @@ class Controller:
     def _wake(self, obj: Object) -> None:
         self.queue.update(dict.fromkeys(woken for woken in woken_by(obj, self.cache) if woken[0] in FLOWS))
 
-    def _look(self, flow: str, key: Any) -> None:
+    def look(self, flow: str, key: Any) -> None:
         del self.queue[flow, key]
         try:
             state = FLOWS[flow].observe(self.cache, key)

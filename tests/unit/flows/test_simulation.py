@@ -243,6 +243,16 @@ class Play:
             assert taken < LONGEST, "there is no end to it"
             self._take(moves, taken % len(moves))
 
+    def prepare(self) -> None:
+        """Everything goes on until a worker could be made."""
+        while moves := [move for move in self.moves() if not move[0].startswith("look importer")]:
+            self._take(moves, len(self.story) % len(moves))
+
+    def cluster_goes_on(self) -> None:
+        """Without us."""
+        while moves := [move for controller in CONTROLLERS for move in controller(self.world)]:
+            self._take(moves, 0)
+
     def _after_a_while(self) -> Moves:
         if any(leader.timers for leader in self.leaders):
             yield "time passes", self.time_passes
@@ -346,6 +356,25 @@ def test_every_import_ends_well(case: str, chance: Random) -> None:
         play.choose(chance)
         play.calm_down()
         check_end(play)
+
+
+@pytest.mark.parametrize("case", [name for name, case in CASES.items() if case.leaders > 1])
+def test_a_leader_that_slept_through_the_import(case: str) -> None:
+    """It wakes up with a worker to be made in mind before it hears of anything that has happened since, and what it
+    asks for is done before anybody takes it back.
+    """
+    play = Play(CASES[case])
+    play.prepare()
+    asleep = play.leaders.pop()
+    play.calm_down()
+    play.leaders.append(asleep)
+    play.story.append("-- the other one wakes up --")
+    assert any(flow == "importer" for flow, _ in asleep.queue)
+    for flow, key in list(asleep.queue):
+        asleep.look(flow, key)
+    play.cluster_goes_on()
+    play.calm_down()
+    check_end(play)
 
 
 @pytest.mark.parametrize("case", [name for name, case in CASES.items() if not case.before])
