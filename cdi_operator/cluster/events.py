@@ -30,6 +30,8 @@ BURST = 25
 REFILL_S = 30.0
 LONGEST_MESSAGE = 1024
 TRIES = 3
+LANES = 8
+"""Events of one object are posted one after the other; one that is slow to be taken holds up few other objects."""
 REMEMBERED = 4096
 """Series and objects that are kept in mind; beyond, the longest unused are forgotten."""
 
@@ -75,7 +77,9 @@ class Recorder:
     now: Callable[[], datetime]
     _series: OrderedDict[Emit, _Series] = field(default_factory=OrderedDict)
     _allowances: OrderedDict[str, _Allowance] = field(default_factory=OrderedDict)
-    _queue: asyncio.Queue[_Series] = field(default_factory=asyncio.Queue)
+    _lanes: tuple[asyncio.Queue[_Series], ...] = field(
+        default_factory=lambda: tuple(asyncio.Queue[_Series]() for _ in range(LANES))
+    )
 
     def emit(self, event: Emit) -> None:
         now = self.now()
@@ -93,26 +97,32 @@ class Recorder:
             series.queued = True
             loop = asyncio.get_running_loop()
             wait_s = series.posted_at_s + COUNT_EVERY_S - loop.time() if series.ref else 0.0
-            loop.call_later(max(0.0, wait_s), self._queue.put_nowait, series)
+            lane = self._lanes[hash(event.ref.uid) % LANES]
+            loop.call_later(max(0.0, wait_s), lane.put_nowait, series)
 
     async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes:
+                group.create_task(self._post_from(lane))
+
+    async def _post_from(self, lane: asyncio.Queue[_Series]) -> None:
         while True:
-            series = await self._queue.get()
+            series = await lane.get()
             series.queued = False
             try:
                 await self._post(series)
             except (ApiError, Unreachable) as error:
                 log.warning("event not posted", name=series.said.ref.name, reason=series.said.reason, error=str(error))
             finally:
-                self._queue.task_done()
+                lane.task_done()
 
     async def flush(self, timeout_s: float) -> None:
         """Give what waits to be posted a chance."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._queue.join()
+                await asyncio.gather(*(lane.join() for lane in self._lanes))
         except TimeoutError:
-            log.warning("stopping with events not posted", events=self._queue.qsize())
+            log.warning("stopping with events not posted", events=sum(lane.qsize() for lane in self._lanes))
 
     async def _post(self, series: _Series) -> None:
         for attempt in range(1, TRIES + 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -108,6 +109,7 @@ async def test_a_crash_loop_does_not_flood(client: Client, namespace: str) -> No
             return any(event["message"] == "of another object" for event in await posted(client, namespace))
 
         await eventually(arrived)
+        await recorder.flush(10)
     assert len(await posted(client, namespace)) == events.BURST + 1
 
 
@@ -116,3 +118,36 @@ async def test_an_event_that_cannot_be_posted_does_not_stop_the_others(client: C
         recorder.emit(Emit(about("no-such-namespace"), "Normal", "Pending", "lost"))
         recorder.emit(Emit(about(namespace), "Normal", "Pending", "arrives"))
         await eventually(lambda: posted(client, namespace))
+
+
+async def test_an_event_that_is_slow_to_be_taken_holds_up_no_other_object(
+    client: Client, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of its own object wait behind it, so that they are posted in their order."""
+    taken, slow = asyncio.Event(), about(namespace, "uid-slow")
+    elsewhere = (
+        f"uid-{n}" for n in itertools.count() if hash(f"uid-{n}") % events.LANES != hash("uid-slow") % events.LANES
+    )
+    other, create = about(namespace, next(elsewhere)), client.create
+
+    async def crawl(obj: Any) -> Any:
+        if obj["message"] == "slow":
+            await taken.wait()
+        return await create(obj)
+
+    async def messages() -> list[str]:
+        found = sorted(await posted(client, namespace), key=lambda event: int(event["metadata"]["resourceVersion"]))
+        return [event["message"] for event in found]
+
+    monkeypatch.setattr(client, "create", crawl)
+    async with recording(client) as (recorder, _):
+        for ref, message in ((slow, "slow"), (slow, "behind it"), (other, "another's")):
+            recorder.emit(Emit(ref, "Normal", "Told", message))
+
+        async def others_are_there() -> bool:
+            return await messages() == ["another's"]
+
+        await eventually(others_are_there)
+        taken.set()
+        await recorder.flush(5)
+    assert await messages() == ["another's", "slow", "behind it"]
