@@ -115,14 +115,14 @@ def start_over(prime: Claim) -> Plan:
 
 
 def unimportant_for_s(state: State, prime: Claim, now: datetime) -> float:
-    """How long the news of the hidden claim may wait: a moment from its beginning, while no worker is there and nobody
-    complains, now or on the target from before.
+    """How long the news of the hidden claim may wait: a moment from its beginning, while nothing is said of the work and
+    nobody complains, now or on the target from before.
 
     Storage that is quick says three things within that moment, and each time that the target changes the cluster's own
     controllers tell anew what they wait for. So all of it is told at once, in its order, with the news of the worker.
     """
     complaint = state.target.annotations.get(names.BOUND_REASON, reasons.PENDING) != reasons.PENDING
-    if complaint or names.POD_PHASE in prime.annotations:
+    if complaint or any(key in prime.annotations for key in (*NEWS_OF_WORK, names.TRANSFER)):
         return 0.0
     said = (*state.untold, *((state.news,) if state.news else ()))
     if any(each.type == "Warning" for each in said):

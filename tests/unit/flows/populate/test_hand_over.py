@@ -253,6 +253,8 @@ def test_events_that_came_together_are_all_told_in_their_order(on_target, wanted
         (5, "Normal", {}, [PatchMeta, Emit]),
         (0, "Warning", {}, [PatchMeta, Emit]),
         (0, "Normal", {names.POD_PHASE: "Pending"}, [PatchMeta, Emit]),
+        (0, "Normal", {names.TRANSFER: '{"queuePosition":3}'}, [PatchMeta, Emit]),
+        (0, "Normal", {names.RUNNING_REASON: "AwaitingVDDK"}, [PatchMeta, Emit]),
     ],
 )
 def test_what_happens_at_first_is_told_at_once_with_the_worker(age_s, kind, annotations, wanted):
