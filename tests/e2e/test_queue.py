@@ -30,8 +30,9 @@ def limited(installation: Installation) -> Iterator[None]:
 
 
 def volume(name: str, server: WebServer) -> Object:
-    asked = manifests.claim_spec("40Mi", storage_class="csi", mode="Filesystem", access_mode="ReadWriteOnce")
-    source = manifests.http(server.url("small.qcow2", webserver.CRAWLING))
+    """One that takes some seconds, so that the few are there while most of the many still wait."""
+    asked = manifests.claim_spec("80Mi", storage_class="csi", mode="Filesystem", access_mode="ReadWriteOnce")
+    source = manifests.http(server.url("medium.qcow2", webserver.CRAWLING))
     return manifests.data_volume(name, source=source, storage=asked)
 
 
