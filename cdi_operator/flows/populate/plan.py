@@ -115,8 +115,8 @@ def start_over(prime: Claim) -> Plan:
 
 
 def unimportant_for_s(state: State, prime: Claim, now: datetime) -> float:
-    """How long the news of the hidden claim may wait: a moment from its beginning, while nothing is said of the work and
-    nobody complains, now or on the target from before.
+    """How long the news of the hidden claim may wait: a moment from its beginning, while nothing is said of the work
+    and nobody complains, now or on the target from before.
 
     Storage that is quick says three things within that moment, and each time that the target changes the cluster's own
     controllers tell anew what they wait for. So all of it is told at once, in its order, with the news of the worker.
