@@ -25,7 +25,7 @@ from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.importer.words import Fate, told
 from cdi_operator.flows.seen import Claim, Worker, remaining_s
 from cdi_operator.flows.settings import Settings
-from cdi_operator.storage.names import importer_pod_name
+from cdi_operator.storage.names import importer_pod_name, prime_name
 
 COMPONENT = "import-controller"
 BOUND = (names.BOUND, names.BOUND_MESSAGE, names.BOUND_REASON)
@@ -105,7 +105,7 @@ def as_seen(state: State) -> Seen | None:
     stages: when it is done with it is gone, too.
     """
     claim = state.claim
-    hidden = names.POPULATOR_KIND in claim.annotations
+    hidden = claim.name == prime_name(claim.owner_uid)
     return None if hidden and not state.stage else Seen(claim.ref, claim.resource_version)
 
 

@@ -174,6 +174,20 @@ def test_a_new_pod_is_told_with_the_first_that_it_says(notes, container, status,
     assert (Wait(2.0) in actions, PatchMeta in kinds(actions)) == (waits, not waits)
 
 
+@pytest.mark.parametrize(
+    ("claim", "key", "fenced"),
+    [
+        (prime("Bound"), PRIME_KEY, False),
+        (legacy("Bound"), KEY, True),
+        (legacy("Bound", {names.POPULATOR_KIND: "VolumeImportSource"}), KEY, True),
+    ],
+)
+def test_who_lags_behind_starts_no_import_in_place_again(claim, key, fenced):
+    """Whatever the claim says of itself. A hidden claim is gone when its import is over."""
+    (make,) = look(*CSI, *LOCAL, target(), claim, key=key)
+    assert (make.as_seen is not None) == fenced
+
+
 def test_somebody_elses_pod_is_neither_followed_nor_removed():
     strangers = pod("Running", running(), owner="uid-other")
     assert kinds(look(*CSI, target(), prime("Bound"), strangers)) == [Create]
