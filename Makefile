@@ -38,10 +38,10 @@ test: venv ## unit, transfer, API and end-to-end tests (ARGS: further arguments 
 test-unit: venv ## the tests without I/O: seconds
 	@$(RUN) tests.tiers unit $(ARGS)
 
-test-transfer: venv ## the worker against real servers and QEMU on this machine: a minute
+test-transfer: venv ## the worker against real servers and QEMU on this machine: two minutes
 	@$(RUN) tests.tiers transfer $(ARGS)
 
-test-api: venv ## against a real API server: a minute
+test-api: venv ## against a real API server: four minutes
 	@$(RUN) tests.tiers api $(ARGS)
 
 test-e2e: venv ## against the whole cluster
