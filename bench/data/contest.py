@@ -58,9 +58,11 @@ class Arena:
             for contender in (self.ours(row, place), self.shell(f"plain {place.kind}", row.plain, row, place))
         ]
         if with_limit:
-            for part, commands in (("fetch", FETCH), ("decode", row.decode), ("write", WRITE)):
+            anywhere = self.places[0]
+            writes = [(f"write {place.kind}", WRITE[place.kind], place) for place in self.places]
+            for part, commands, place in (("fetch", FETCH, anywhere), ("decode", row.decode, anywhere), *writes):
                 contenders += [
-                    self.shell(f"{part}: {command.split()[0]}", command, row, self.places[0])
+                    self.shell(f"{part}: {command.split()[0]}", command, row, place)
                     for command in commands
                     if shutil.which(command.split()[0])
                 ]
@@ -86,7 +88,7 @@ class Arena:
         image = self.disk.image(row.image)
         command = template.format(
             url=self.server.url(image, row.way), image=image, raw=self.disk.image("raw"), out=place.out,
-            file=place.file, scratch=place.scratch, size=self.disk.disk_bytes,
+            scratch=place.scratch, size=self.disk.disk_bytes,
         )  # fmt: skip
         return Contender(name, lambda: self._run(["sh", "-ec", command], place))
 

@@ -1,7 +1,7 @@
 """What is measured: the rows of the table, each with the plain tools that a user would chain and a machine's limits.
 
 The limit of a row is the largest of three parts, each taken alone: to fetch, to decode with the best tool on all cores,
-to write the data sparsely and fsync it. Where several tools could be the best, the fastest counts.
+to write the data sparsely onto the same target and fsync it. Where several tools could be the best, the fastest counts.
 
 Commands are for a shell. {url} and {image} are the image on the server and on disk, {raw} is the disk that is in it,
 {out} where the import goes, {scratch} a file beside it, {size} the bytes of the disk.
@@ -15,11 +15,17 @@ from dataclasses import dataclass
 from bench.data.server import CAP_BYTES_PER_S
 
 FETCH = ("curl -sf -o /dev/null {url}",)
-WRITE = (
-    "cp --sparse=auto --reflink=never {raw} {file} && sync {file}",
-    "qemu-img convert -m 16 -W -f raw -O raw {raw} {file} && sync {file}",
-)
-"""Onto a file also where the target is a device: that lies on the same disk."""
+WRITE = {
+    "file": (
+        "cp --sparse=auto --reflink=never {raw} {out} && sync {out}",
+        "qemu-img convert -m 16 -W -f raw -O raw {raw} {out} && sync {out}",
+    ),
+    "block": (
+        "dd if={raw} of={out} bs=1M conv=sparse,notrunc,fsync status=none",
+        "qemu-img convert -n --target-is-zero -m 16 -W -f raw -O raw {raw} {out} && sync {out}",
+    ),
+}
+"""By the kind of target, which is empty at first, and so reads as zeros."""
 
 DOWNLOAD = "curl -sf -o {scratch} {url}"
 

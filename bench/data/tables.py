@@ -75,8 +75,8 @@ def limit_for(row: Row, kind: str, measured: Measured) -> tuple[float, str]:
         return (result.seconds, "uncapped") if result else (0.0, "")
     parts: dict[str, tuple[float, str]] = {}
     for name, contender in measured[row.title][1].items():
-        part = name.partition(":")[0]
-        if part in PARTS and (result := contender.result):
+        part, _, onto = name.partition(":")[0].partition(" ")
+        if part in PARTS and onto in ("", kind) and (result := contender.result):
             parts[part] = min(parts.get(part, (result.seconds, name)), (result.seconds, name))
     return max(parts.values(), default=(0.0, ""))
 

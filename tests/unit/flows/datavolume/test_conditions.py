@@ -70,8 +70,8 @@ def words(shown):
         ([target("Bound", not_bound("Pending", PROBLEM))], ("True", "Bound", "PVC disk Bound")),
         ([target("Lost")], ("False", "ClaimLost", "Claim Lost")),
         (
-            [target(annotations=not_bound("Pending", "[p] : no"))],
-            ("False", "Pending", "target PVC disk Pending and [p] : no"),
+            [target(annotations=not_bound("Pending", "[prime-1] : no"))],
+            ("False", "Pending", "target PVC disk Pending and [prime-1] : no"),
         ),
         (
             [target(annotations=not_bound("ErrExceededQuota", "exceeded quota: q"))],
