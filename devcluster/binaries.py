@@ -4,6 +4,7 @@ No Kubernetes server comes from a package manager, but all of it builds from the
 digest of everything that decides what comes out, so a changed pin builds anew and a second checkout builds nothing.
 """
 
+import functools
 import hashlib
 import shutil
 import subprocess
@@ -34,6 +35,7 @@ SNAPSHOT_CLIENT = "github.com/kubernetes-csi/external-snapshotter/client/v8"
 SNAPSHOT_KINDS = ("volumesnapshotclasses", "volumesnapshotcontents", "volumesnapshots")
 
 
+@functools.cache
 def directory() -> Path:
     """Where the programs of these pins are, or would be."""
     digest = hashlib.sha256(LINK_FLAGS.encode())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Generator, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,14 +63,14 @@ def there(
 @pytest.fixture
 def namespace(request: pytest.FixtureRequest, installation: Installation) -> Iterator[Kubectl]:
     """kubectl in a namespace of the test's own."""
-    with namespaces.namespace(installation.kubectl, request.node.name) as inside:
+    with namespaces.namespace(installation.kubectl, namespaces.name_of(request.node.nodeid)) as inside:
         yield inside
 
 
 @pytest.fixture(scope="module")
 def shared_namespace(request: pytest.FixtureRequest, installation: Installation) -> Iterator[Kubectl]:
     """kubectl in a namespace for all tests of a module, where much is started at once and then looked at."""
-    with namespaces.namespace(installation.kubectl, Path(request.node.name).stem) as inside:
+    with namespaces.namespace(installation.kubectl, namespaces.name_of(request.node.nodeid)) as inside:
         yield inside
 
 

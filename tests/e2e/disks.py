@@ -82,10 +82,10 @@ def start_reader(kubectl: Kubectl, image: str, volumes: Iterable[Expected], *, p
 
 
 def finish_reader(kubectl: Kubectl, *, pod: str = "reader", timeout_s: float = 90) -> Mapping[str, Disk]:
-    kubectl.wait(f"pod/{pod}", "jsonpath={.status.containerStatuses[0].state.terminated}", timeout_s)
+    ended, code = (f"jsonpath={{.status.containerStatuses[0].state.terminated{field}}}" for field in ("", ".exitCode"))
+    code = kubectl.wait(f"pod/{pod}", ended, timeout_s, f"--output={code}")
     printed = kubectl("logs", pod)
-    ended = kubectl.get("pod", pod)["status"]["containerStatuses"][0]["state"]["terminated"]
-    assert ended["exitCode"] == 0, f"the reader could not read: {printed}"
+    assert code == "0", f"the reader could not read: {printed}"
     kubectl("delete", "pod", pod, "--wait=false")
     lines = (json.loads(line) for line in printed.splitlines())
     return {claim: Disk(**{**facts, "entries": tuple(facts["entries"])}) for claim, facts in lines}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -19,12 +20,17 @@ live: list[Kubectl] = []
 """Namespaces of the tests that run now: what is worth printing when one fails."""
 
 
+def name_of(nodeid: str) -> str:
+    """For the namespace of a test: the beginning of its name, and a few letters that no other test has."""
+    readable = re.sub(r"[^a-z0-9]+", "-", nodeid.rpartition("::")[2].lower()).strip("-")
+    return f"{readable[:48].rstrip('-')}-{hashlib.sha256(nodeid.encode()).hexdigest()[:6]}"
+
+
 @contextmanager
 def namespace(kubectl: Kubectl, name: str) -> Iterator[Kubectl]:
     """A new namespace that only admits restricted pods; deleted at the end, without waiting."""
-    name = PREFIX + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:50]
+    name = PREFIX + name
     labels = {LABEL: "e2e", "pod-security.kubernetes.io/enforce": "restricted"}
-    delete_all(kubectl, f"namespace/{name}")
     kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     inside = kubectl.within(name)
     # No pod can be made before the namespace has its service account.

@@ -158,6 +158,8 @@ def web_server(kubectl: Kubectl, certificate: Path, key: Path) -> Iterator[WebSe
         "passwords": f"{WEB_LOGIN[0]}:{{PLAIN}}{WEB_LOGIN[1]}\n",
     }
     ports = [{"name": "https", "port": 443, "targetPort": PRIVATE_PORT}]
+    # The module before this one had it, too.
+    namespaces.delete_all(kubectl, f"namespace/{NAMESPACE}")
     with namespaces.namespace(kubectl, NAMESPACE.removeprefix(namespaces.PREFIX)) as inside:
         inside.apply(
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tls"}, "stringData": keys},
