@@ -85,7 +85,7 @@ def configurations(port: int) -> list[dict[str, Any]]:
     where = ["--kube-version", KUBERNETES_VERSION, "--namespace", NAMESPACE]
     rendering = [render.helm(), "template", "cdi", str(render.CHART), *where]
     done = subprocess.run(rendering, text=True, capture_output=True, check=True)
-    found = [obj for obj in yaml.safe_load_all(done.stdout) if obj and obj["kind"] in HOOKS]
+    found = [obj for obj in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if obj and obj["kind"] in HOOKS]
     for obj in found:
         for hook in obj["webhooks"]:
             hook["clientConfig"]["service"]["port"] = port

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import socket
 import ssl
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from devcluster import binaries
+from devcluster.kubectl import IN_A_HURRY
 
 TOKEN = "token-of-the-tests"
 START_LIMIT_S = 60.0
@@ -64,7 +66,8 @@ class ControlPlane:
 
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         command: list[str | Path] = [self._programs / "kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
-        done = subprocess.run(command, input=stdin, text=True, check=True, capture_output=True)
+        environment = {**os.environ, **IN_A_HURRY}
+        done = subprocess.run(command, input=stdin, text=True, check=True, capture_output=True, env=environment)
         return done.stdout
 
     def audit_log(self) -> Iterator[dict[str, Any]]:
@@ -84,7 +87,10 @@ class ControlPlane:
 
     def _spawn(self, name: str, flags: list[str]) -> subprocess.Popen[bytes]:
         with (self.directory / f"{name}.log").open("ab") as log:
-            return subprocess.Popen([self._programs / name, *flags], stdout=log, stderr=log, cwd=self.directory)
+            # As in the embedded cluster, memory is less short than time.
+            environment = {**os.environ, "GOGC": "400"}
+            argv: list[str | Path] = [self._programs / name, *flags]
+            return subprocess.Popen(argv, stdout=log, stderr=log, cwd=self.directory, env=environment)
 
     def _etcd_flags(self) -> list[str]:
         client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{self._peer_port}"

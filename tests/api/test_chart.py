@@ -44,7 +44,7 @@ def rendered(*settings: str, kinds: tuple[str, ...] = ()) -> dict[tuple[str, str
     """Every object of the chart by kind and name; `kinds`: groups that the cluster has besides Kubernetes' own."""
     values = [f"--set={setting}" for setting in settings] + [f"--api-versions={kind}" for kind in kinds]
     text = helm("template", "cdi", str(render.CHART), "--kube-version", "1.36.0", "--namespace", NAMESPACE, *values)
-    objects = [obj for obj in yaml.safe_load_all(text) if obj]
+    objects = [obj for obj in yaml.load_all(text, Loader=yaml.CSafeLoader) if obj]
     return {(obj["kind"], obj["metadata"]["name"]): obj for obj in objects}
 
 

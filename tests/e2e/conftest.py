@@ -10,11 +10,15 @@ import pytest
 
 from demo.server import WebServer
 from devcluster.kubectl import Kubectl
+from devcluster.layout import NODE_IP
 from tests.e2e import namespaces, peers, sources, webserver
 from tests.e2e.installation import Installation, install, installed
 from tests.e2e.once import once
 from tests.e2e.peers import Peers
 from tests.e2e.sources import Image
+from tests.e2e.vmware import VMware, vmware
+from tests.transfer.imageio import imageio
+from tests.transfer.ovirt import Ovirt, ovirt_over
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +62,26 @@ def there(
         pytest.skip("these servers run on the node's own address, which only the embedded cluster shares with us")
     with peers.running(installation.kubectl, tmp_path_factory.mktemp("peers"), images) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def here(installation: Installation) -> None:
+    """On this machine are the cluster's processes, which a test may kill, and servers that run beside it."""
+    if not installation.embedded:
+        pytest.skip("needs the embedded cluster, on this machine")
+
+
+@pytest.fixture(scope="module")
+def vcenter(here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VMware]:
+    with vmware(tmp_path_factory.mktemp("vmware")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ovirt(here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ovirt]:
+    homes = tmp_path_factory.mktemp("imageio"), tmp_path_factory.mktemp("ovirt")
+    with imageio(homes[0], NODE_IP) as daemon, ovirt_over(daemon, homes[1]) as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Things die while twenty DataVolumes import; all of them succeed, every byte is right and nothing is left over.
+"""Things die while twenty DataVolumes import from every source; all succeed, every byte is right, nothing is left over.
 
 The moments are random but the same in every run: they come from a seed. What dies is on this machine, so these tests
 need the embedded cluster.
@@ -6,71 +6,45 @@ need the embedded cluster.
 
 from __future__ import annotations
 
-import itertools
 import random
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import pytest
 
 from demo.install import CONTROLLER
 from demo.server import WebServer
 from devcluster.kubectl import Kubectl, Object
-from tests.e2e import disks, manifests, namespaces, node, webserver
+from tests.e2e import disks, manifests, namespaces, node
+from tests.e2e.fleet import Fleet, World, imports
 from tests.e2e.installation import LEASE, TAKEOVER_S, Installation, holder
-from tests.e2e.sources import Image
-from tests.e2e.watch import Watch, phase
+from tests.e2e.peers import Peers
+from tests.e2e.vmware import VMware
+from tests.e2e.watch import Watch
+from tests.transfer.ovirt import Ovirt
 
 pytestmark = pytest.mark.faults
 
-COUNT = 20
 KILLS = 12
-KINDS = (("csi", "Filesystem"), ("csi", "Block"), ("csi-noclone", "Block"), ("local", "Filesystem"))
-SOURCES = ("medium.qcow2", "medium.raw")
 HIDDEN = "--selector=velero.io/exclude-from-backup"
 IMPORTERS = "--selector=cdi.kubevirt.io=importer"
 
 
-@dataclass(frozen=True)
-class Fleet:
-    """Twenty imports that are under way: `plan` says of each name its storage class, volume mode and image."""
-
-    kubectl: Kubectl
-    volumes: Watch
-    plan: Mapping[str, tuple[str, str, str]]
-
-    def done(self, now: Mapping[str, Object]) -> bool:
-        return all(phase(now, name) == "Succeeded" for name in self.plan)
-
-    def importing(self, now: Mapping[str, Object]) -> int:
-        return sum(phase(now, name) == "ImportInProgress" for name in self.plan)
+@pytest.fixture(scope="module")
+def world(server: WebServer, there: Peers, vcenter: VMware, ovirt: Ovirt) -> World:
+    return World(server, there, vcenter, ovirt)
 
 
 @pytest.fixture
-def fleet(installation: Installation, namespace: Kubectl, server: WebServer) -> Iterator[Fleet]:
-    needs_the_node(installation)
-    kinds = itertools.cycle(itertools.product(SOURCES, KINDS))
-    plan = {f"disk-{n:02}": (*kind, image) for n, (image, kind) in zip(range(COUNT), kinds, strict=False)}
+def fleet(namespace: Kubectl, world: World) -> Iterator[Fleet]:
+    plan = imports(world, prefix=f"disk-{namespace.namespace[-6:]}")
     with Watch(namespace, "datavolumes") as volumes:
-        namespace.apply(*(manifest(name, server, *what) for name, what in plan.items()))
+        namespace.apply(*world.objects(), *(each.manifest(name) for name, each in plan.items()))
         yield Fleet(namespace, volumes, plan)
 
 
-def needs_the_node(installation: Installation) -> None:
-    if not installation.embedded:
-        pytest.skip("kills processes of the node, which only the embedded cluster has on this machine")
-
-
-def manifest(name: str, server: WebServer, storage_class: str, mode: str, image: str) -> Object:
-    asked = manifests.claim_spec("80Mi", storage_class=storage_class, mode=mode, access_mode="ReadWriteOnce")
-    return manifests.data_volume(name, source=manifests.http(server.url(image, webserver.SLOW)), storage=asked)
-
-
-def test_controllers_and_importers_are_killed(
-    fleet: Fleet, installation: Installation, images: Mapping[str, Image]
-) -> None:
+def test_controllers_and_importers_are_killed(fleet: Fleet, installation: Installation) -> None:
     chance = random.Random(3)
     killed = []
     for _ in range(KILLS):
@@ -80,7 +54,7 @@ def test_controllers_and_importers_are_killed(
         killed.append(victim(fleet, installation, chance))
     assert killed.count("importer") >= 2, killed
     assert killed.count("leader") >= 2, killed
-    assert_all_is_well(fleet, installation, images)
+    assert_all_is_well(fleet, installation)
     restarts = [fleet.volumes.now[name]["status"].get("restartCount", 0) for name in fleet.plan]
     assert sum(restarts) >= 1
 
@@ -111,9 +85,8 @@ def delete_leader(fleet: Fleet, installation: Installation, chance: random.Rando
     return "leader"
 
 
-def test_a_leader_that_hangs(installation: Installation, namespace: Kubectl, server: WebServer) -> None:
+def test_a_leader_that_hangs(here: None, installation: Installation, namespace: Kubectl, server: WebServer) -> None:
     """It cannot give its lease back, so that runs out; awake again, it leaves the work to the new leader."""
-    needs_the_node(installation)
     pods = {pod["metadata"]["name"]: pod for pod in installation.controllers()}
     hung = pods[installation.leader()]
     name = hung["metadata"]["name"]
@@ -122,7 +95,7 @@ def test_a_leader_that_hangs(installation: Installation, namespace: Kubectl, ser
         try:
             assert node.kill(hung, signal.SIGSTOP)
             leases.until(lambda now: holder(now[LEASE]) not in ("", name), "another leads", TAKEOVER_S)
-            namespace.apply(manifest("orphan", server, "csi", "Block", "small.qcow2"))
+            namespace.apply(orphan(server))
         finally:
             node.kill(hung, signal.SIGCONT)
         namespace.wait("dv/orphan", "jsonpath={.status.phase}=Succeeded")
@@ -134,6 +107,11 @@ def test_a_leader_that_hangs(installation: Installation, namespace: Kubectl, ser
     assert {event["reason"]: event.get("count", 1) for event in events_of(namespace, "orphan")}["ImportSucceeded"] == 1
 
 
+def orphan(server: WebServer) -> Object:
+    asked = manifests.claim_spec("80Mi", storage_class="csi", mode="Block", access_mode="ReadWriteOnce")
+    return manifests.data_volume("orphan", source=manifests.http(server.url("small.qcow2")), storage=asked)
+
+
 def restarts(pod: Object) -> int:
     return sum(status["restartCount"] for status in pod["status"].get("containerStatuses") or ())
 
@@ -143,19 +121,19 @@ def events_of(kubectl: Kubectl, name: str) -> list[Object]:
     return kubectl.items("events", about)
 
 
-def test_the_cluster_itself_crashes(fleet: Fleet, installation: Installation, images: Mapping[str, Image]) -> None:
+def test_the_cluster_itself_crashes(fleet: Fleet, installation: Installation) -> None:
     chance = random.Random(4)
     fleet.volumes.until(lambda now: fleet.importing(now) >= 3, "some imports are under way")
     for component in ("kube-apiserver", "kubelet", "kube-apiserver"):
         node.crash(component)
         fleet.volumes.within(chance.uniform(0.5, 3), fleet.done)
-    assert_all_is_well(fleet, installation, images)
+    assert_all_is_well(fleet, installation)
 
 
 def test_deleted_at_random_moments(fleet: Fleet, installation: Installation) -> None:
     """A DataVolume may go at any moment of its life; what was made for it goes with it, down to the storage."""
     chance = random.Random(5)
-    for name in chance.sample(sorted(fleet.plan), COUNT):
+    for name in chance.sample(sorted(fleet.plan), len(fleet.plan)):
         fleet.volumes.within(chance.uniform(0, 1.2), fleet.done)
         fleet.kubectl("delete", "datavolume", name, "--wait=false")
     namespaces.wait_for_none(fleet.kubectl, "datavolumes,pvc,pods,volumeimportsources", timeout_s=90)
@@ -163,13 +141,12 @@ def test_deleted_at_random_moments(fleet: Fleet, installation: Installation) -> 
     namespaces.wait_for_no_volumes(installation.kubectl, fleet.kubectl.namespace)
 
 
-def assert_all_is_well(fleet: Fleet, installation: Installation, images: Mapping[str, Image]) -> None:
+def assert_all_is_well(fleet: Fleet, installation: Installation) -> None:
     fleet.volumes.until(fleet.done, "all succeed", 180)
-    wanted = [disks.Expected(name, mode, images[image].virtual_bytes) for name, (_, mode, image) in fleet.plan.items()]
+    wanted = [disks.Expected(name, each.mode, each.content.size_bytes) for name, each in fleet.plan.items()]
     found = disks.read(fleet.kubectl, installation.python_image, wanted)
-    assert {name: disk.sha256 for name, disk in found.items()} == {
-        name: images[image].sha256 for name, (_, _, image) in fleet.plan.items()
-    }
+    wrong = [name for name, each in fleet.plan.items() if found[name].sha256 != each.content.sha256]
+    assert wrong == [], [fleet.plan[name] for name in wrong]
     assert [name for name, disk in found.items() if disk.nonzero_after_image] == []
     # The last hidden claims are deleted a moment after the last success.
     for kind, *selector in (("pvc", HIDDEN), ("pods", IMPORTERS), ("volumeimportsources",)):

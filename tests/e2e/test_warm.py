@@ -5,24 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devcluster.kubectl import Kubectl, Object
-from devcluster.layout import NODE_IP
 from tests.e2e import disks, manifests
 from tests.e2e.disks import Expected
 from tests.e2e.installation import Installation
 from tests.e2e.namespaces import tells
-from tests.e2e.vmware import DISK_BYTES, VMware, vmware
+from tests.e2e.ovirt import login, source_of
+from tests.e2e.vmware import DISK_BYTES, VMware
 from tests.e2e.watch import Watch, phase, phases
 from tests.images import MIB, qemu_img, qemu_io
-from tests.transfer.engine import PASSWORD, USER, Disk
-from tests.transfer.imageio import imageio
-from tests.transfer.ovirt import Ovirt, ovirt_over
+from tests.transfer.engine import Disk
+from tests.transfer.ovirt import Ovirt
 
 STORAGE = "cdi.kubevirt.io/storage"
 AWAITING = "waiting for v2v-vmware configmap or cdi.kubevirt.io/storage.pod.vddk.initimageurl annotation for VDDK image"
@@ -31,25 +30,6 @@ WARM = pytest.mark.parametrize(("storage_class", "mode"), [("csi", "Filesystem")
 """Storage class and volume mode: both flows, and every pair of them for each source."""
 STAGES_OF_OVIRT = ("first", "second")
 OVIRT_BYTES = 12 * MIB
-
-
-@pytest.fixture(scope="module")
-def here(installation: Installation) -> None:
-    if not installation.embedded:
-        pytest.skip("vCenter and oVirt run beside the cluster, on this machine")
-
-
-@pytest.fixture(scope="module")
-def vcenter(here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VMware]:
-    with vmware(tmp_path_factory.mktemp("vmware")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def ovirt(here: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ovirt]:
-    homes = tmp_path_factory.mktemp("imageio"), tmp_path_factory.mktemp("ovirt")
-    with imageio(homes[0], NODE_IP) as daemon, ovirt_over(daemon, homes[1]) as running:
-        yield running
 
 
 @COLD
@@ -217,19 +197,6 @@ def listing(stages: list[Object]) -> Object:
 def volume(source: Object, storage_class: str, mode: str, **more: Any) -> Object:
     claim = manifests.claim_spec("40Mi", mode=mode, storage_class=storage_class, access_mode="ReadWriteOnce")
     return manifests.data_volume("disk", source=source, storage=claim, **more)
-
-
-def source_of(ovirt: Ovirt, disk: str, **trust: Any) -> Object:
-    return {"imageio": {"url": ovirt.engine.url, "diskId": disk, "secretRef": "engine", **trust}}
-
-
-def login(ovirt: Ovirt) -> list[Object]:
-    keys = {"accessKeyId": USER, "secretKey": PASSWORD}
-    authority = (ovirt.engine.daemon.home / "tls.crt").read_text()
-    return [
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "engine"}, "stringData": keys},
-        manifests.config_map("engine", **{"ca.pem": authority}),
-    ]
 
 
 def condition(now: Mapping[str, Object], kind: str) -> tuple[str, str, str]:

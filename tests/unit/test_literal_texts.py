@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cdi_operator.api import annotations
+from cdi_operator.api import annotations as names
 
 TESTS = Path(__file__).parents[1]
 TEXTS: dict[str, list[str]] = json.loads((TESTS / "data" / "literal-texts.json").read_text())
@@ -48,5 +48,5 @@ def test_a_test_has_the_text(situation: str, text: str) -> None:
 
 
 def test_names_are_spelled_as_clients_know_them() -> None:
-    ours = {value for value in vars(annotations).values() if isinstance(value, str)}
+    ours = {value for value in vars(names).values() if isinstance(value, str)}
     assert [name for name in NAMES if name not in ours] == []
