@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,6 +20,8 @@ SIGNS_OF_TOO_SMALL = (
 )
 OUT_OF_MEMORY = "OOMKilled: the importer needs more memory than its limit allows (podResourceRequirements of the CDI)"
 OF_LIBRARY = {"Version": names.VDDK_VERSION, "Host": names.VDDK_HOST}
+SIGNALLED = 128
+"""An exit code above is that of a process that a signal has ended: this and the signal's number."""
 PULL_FAILURES = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
@@ -52,7 +55,7 @@ def told(worker: Worker) -> Fate:
     if worker.reason:
         return Fate(worker.phase, reasons.ERROR, f"{worker.reason}: {worker.message}".rstrip(": "))
     if worker.exit_code is not None:
-        return Fate(worker.phase, reasons.ERROR, f"the {worker.container} ended with exit code {worker.exit_code}")
+        return Fate(worker.phase, reasons.ERROR, end_of(worker))
     return Fate(worker.phase, worker.waiting_reason, worker.waiting_message)
 
 
@@ -77,6 +80,14 @@ def ended(worker: Worker) -> Fate:
     )
 
 
+def end_of(worker: Worker) -> str:
+    """Of a worker that has not said itself why it ended."""
+    code = worker.exit_code or 0
+    name = next((f" ({each.name})" for each in signal.Signals if each == code - SIGNALLED), "")
+    after = f", after: {worker.last_words.splitlines()[-1]}" if worker.last_words else ""
+    return f"the {worker.container} ended with exit code {code}{name}{after}"
+
+
 def image_in_question(worker: Worker) -> str:
     """The kubelet gives one reason for the container's own image and for one that it shall mount."""
     its_own = not worker.pulled_image or worker.image in worker.waiting_message
@@ -84,11 +95,15 @@ def image_in_question(worker: Worker) -> str:
 
 
 def report(worker: Worker) -> Report:
-    """The worker's report; of a worker that died without one, its last log lines as the message."""
+    """The worker's report; of a worker that died without one, its last log lines as the message.
+
+    When a signal has ended it, those do not say why.
+    """
     try:
         return Report.from_json(worker.last_words)
     except ValueError:
-        return Report(message=worker.last_words)
+        by_signal = worker.last_words and (worker.exit_code or 0) > SIGNALLED
+        return Report(message=end_of(worker) if by_signal else worker.last_words)
 
 
 def simplified(message: str) -> str:

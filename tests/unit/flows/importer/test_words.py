@@ -41,6 +41,9 @@ def exited(message):
     return pod("Succeeded", terminated(message=message))
 
 
+KILLED = "the importer ended with exit code 137 (SIGKILL), after: progress percent=26"
+
+
 @pytest.mark.parametrize(
     ("seen", "phase", "reason", "message"),
     [
@@ -74,7 +77,9 @@ def exited(message):
         (crashed(1, REFUSED), "Running", "Error", REFUSED),
         (crashed(1, report(REFUSED, error="transient")), "Running", "Error", REFUSED),
         (crashed(1, "write: no space left on device"), "Running", "Error", TOO_SMALL),
-        (crashed(139), "Running", "Error", "the importer ended with exit code 139"),
+        (crashed(139), "Running", "Error", "the importer ended with exit code 139 (SIGSEGV)"),
+        (crashed(137, "importing\nprogress percent=26\n"), "Running", "Error", KILLED),
+        (crashed(200, "line"), "Running", "Error", "the importer ended with exit code 200, after: line"),
         (crashed(137, "its last log line", "OOMKilled"), "Running", "Error", OUT_OF_MEMORY),
         # the pod as a whole is lost
         (having(pod("Failed"), status=EVICTED), "Failed", "Error", f"Evicted: {EVICTED['message']}"),
@@ -151,7 +156,8 @@ LARGER = "Ask for a larger volume."
         (exited(report(MISMATCH, error="fatal")), Transfer(message=MISMATCH, error="Permanent")),
         # no report
         (crashed(1, REFUSED), Transfer(message=REFUSED, error="Transient")),
-        (crashed(139), Transfer(message="the importer ended with exit code 139", error="Transient")),
+        (crashed(139), Transfer(message="the importer ended with exit code 139 (SIGSEGV)", error="Transient")),
+        (crashed(137, "importing\nprogress percent=26\n"), Transfer(message=KILLED, error="Transient")),
         (
             crashed(137, "its last log line", "OOMKilled"),
             Transfer(
