@@ -1,7 +1,8 @@
 """How far an import is, written down so that the next attempt goes on from there instead of starting again.
 
 The order is everything: what was written to the disk is waited for until it is on stable storage, and only then the
-journal speaks of it. Both happen beside the transfer. An attempt goes on only where the journal tells of the same
+journal speaks of it. Both happen beside the transfer; the first also where there is no journal, so that the disk works
+all the time and not only in the end. An attempt goes on only where the journal tells of the same
 source (by what the server says that it can be recognised by), the same job and the same unfinished disk; and whatever
 it says else, it is looked at closely, because it lies where users can write.
 
@@ -97,14 +98,18 @@ class Attempt:
 
     def wrote(self, extent: Extent) -> None:
         """Raises ImportFailure when something that was written before cannot be settled."""
+        self._pending_bytes += extent.length if extent.data is not None else 0
+        full = self._pending_bytes >= EVERY_BYTES
         if self._silent:
+            # Nothing is written down, but the disk works meanwhile, instead of all at once in the end.
+            if full and not (self._saving and self._saving.is_alive()):
+                self.wait()
+                self._settle(None)
             return
         self._pending.append((max(extent.offset, self._target.withheld_bytes), extent.offset + extent.length))
-        if extent.data is not None:
-            self._pending_bytes += extent.length
-            if self._pending_bytes >= EVERY_BYTES:
-                self.wait()
-                self._save()
+        if full:
+            self.wait()
+            self._save()
 
     def wait(self) -> None:
         """Until nothing is being saved. Raises ImportFailure when something could not be settled."""
@@ -151,18 +156,22 @@ class Attempt:
             Covered(self._covered.bounds),
             self._progress.resumed_bytes + self._progress.source_bytes,
         )
-        self._pending, self._pending_bytes = [], 0
+        self._pending = []
+        self._settle(record)
+
+    def _settle(self, record: Record | None) -> None:
+        self._pending_bytes = 0
         self._saving = Thread(target=self._settle_and_write, args=(record,), daemon=True)
         self._saving.start()
 
-    def _settle_and_write(self, record: Record) -> None:
+    def _settle_and_write(self, record: Record | None) -> None:
         try:
             self._target.settle()
         except ImportFailure as failure:
             self._failure = failure
             return
         journal = self._target.journal
-        if journal:
+        if journal and record:
             try:
                 journal.write(record.to_json())
                 self._saved = True

@@ -1,0 +1,75 @@
+"""When the disk is asked to make stable what was written: beside the transfer, also where nothing is noted of it."""
+
+from threading import Event
+
+import pytest
+
+from importer_image.attempt import EVERY_BYTES, Attempt
+from importer_image.errors import Permanent
+from importer_image.extent import Extent
+from importer_image.progress import Progress
+
+PIECE = bytes(1 << 20)
+PIECES = EVERY_BYTES // len(PIECE)
+
+
+class Disk:
+    """A target that notes nothing, and whose disk is as quick as `goes_on` lets it be."""
+
+    path, journal, withheld_bytes, preallocated, available_bytes, written_bytes = "disk", None, 0, False, 1 << 40, 0
+
+    def __init__(self, failure=None):
+        self.goes_on, self.begun, self.settled, self.failure = Event(), Event(), 0, failure
+
+    def begin(self, virtual_bytes, kept):
+        return kept
+
+    def settle(self):
+        self.begun.set()
+        assert self.goes_on.wait(10)
+        self.settled += 1
+        if self.failure:
+            raise self.failure
+
+
+def under_way(disk):
+    attempt = Attempt(disk, {}, Progress())
+    attempt.begin(1 << 40)
+    return attempt
+
+
+def written(attempt, pieces, data=PIECE):
+    for number in range(pieces):
+        attempt.wrote(Extent(number * len(PIECE), len(PIECE), data))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "data", "settled"), [(PIECES - 1, PIECE, 0), (PIECES, PIECE, 1), (3 * PIECES, None, 0)]
+)
+def test_the_disk_works_meanwhile(pieces, data, settled):
+    disk = Disk()
+    disk.goes_on.set()
+    attempt = under_way(disk)
+    written(attempt, pieces, data)
+    attempt.wait()
+    assert disk.settled == settled
+
+
+def test_a_slow_disk_holds_nobody_up():
+    disk = Disk()
+    attempt = under_way(disk)
+    written(attempt, 5 * PIECES)
+    assert disk.begun.wait(10)
+    assert disk.settled == 0
+    disk.goes_on.set()
+    attempt.wait()
+    assert disk.settled == 1
+
+
+def test_what_cannot_be_made_stable_ends_the_import():
+    disk = Disk(Permanent("no space left on device"))
+    disk.goes_on.set()
+    attempt = under_way(disk)
+    written(attempt, PIECES)
+    with pytest.raises(Permanent, match="no space left"):
+        attempt.wait()
