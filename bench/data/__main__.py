@@ -101,7 +101,7 @@ def describe(disk: Disk) -> str:
 
 def options_of(arguments: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser(prog="python -m bench.data", description=__doc__)
-    rows = f"begins of titles, comma between: {', '.join(row.title for row in ROWS)}"
+    rows = f"names of images or begins of titles, comma between: {', '.join(row.title for row in ROWS)}"
     parser.add_argument("--rows", default="", help=rows)
     parser.add_argument("--runs", type=int, default=5, help="of everything (default %(default)s)")
     parser.add_argument("--size", type=float, default=6, metavar="GIB", help="of the disk (default %(default)s)")

@@ -95,11 +95,12 @@ ROWS = [
 
 
 def chosen(words: str) -> list[Row]:
-    """Rows whose title begins with one of these or whose image it is, separated by commas; all for none."""
+    """Rows whose image is one of these, or whose title begins with a word that is none, commas between; all for none."""
     wanted = [word.strip() for word in words.split(",") if word.strip()]
+    images = {row.image for row in ROWS}
 
     def is_wanted(row: Row) -> bool:
-        return any(word == row.image or row.title.startswith(word) for word in wanted)
+        return any(word == row.image if word in images else row.title.startswith(word) for word in wanted)
 
     found = [row for row in ROWS if not wanted or is_wanted(row)]
     if not found:
