@@ -95,7 +95,7 @@ ROWS = [
 
 
 def chosen(words: str) -> list[Row]:
-    """Rows whose image is one of these, or whose title begins with a word that is none, commas between; all for none."""
+    """Rows of these images, or whose title begins with a word that is no image; commas between, all rows for none."""
     wanted = [word.strip() for word in words.split(",") if word.strip()]
     images = {row.image for row in ROWS}
 
