@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -120,6 +121,8 @@ def main() -> int:
     options = options_of(None)
     # rapidgzip is a Python package, which a virtual environment has beside its interpreter.
     os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
+    # Asked to end, it shall take its devices and files away as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if packages := sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)}):
             install_packages(packages)
