@@ -54,21 +54,19 @@ def server(installation: Installation, images: Mapping[str, Image], testrun_uid:
 
 
 @pytest.fixture(scope="module")
-def there(
-    installation: Installation, images: Mapping[str, Image], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Peers]:
-    """The other servers. One process at a time may have them."""
-    if not installation.embedded:
-        pytest.skip("these servers run on the node's own address, which only the embedded cluster shares with us")
-    with peers.running(installation.kubectl, tmp_path_factory.mktemp("peers"), images) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def here(installation: Installation) -> None:
     """On this machine are the cluster's processes, which a test may kill, and servers that run beside it."""
     if not installation.embedded:
         pytest.skip("needs the embedded cluster, on this machine")
+
+
+@pytest.fixture(scope="module")
+def there(
+    here: None, installation: Installation, images: Mapping[str, Image], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Peers]:
+    """The other servers, at the node's own address. One process at a time may have them."""
+    with peers.running(installation.kubectl, tmp_path_factory.mktemp("peers"), images) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
