@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from demo.install import CONTROLLER, CONTROLLER_PODS, NAMESPACE
+from demo.install import CHART, CONTROLLER, CONTROLLER_PODS, NAMESPACE, RELEASE
 from devcluster import choose
 from devcluster.embedded import Embedded
 from devcluster.kubectl import Kubectl, Object
 from devcluster.layout import CHECKOUT
+from tests.e2e.watch import Watch
 
 TAKEOVER_S = 15
 """How long the cluster may be without a leader."""
@@ -47,6 +51,28 @@ class Installation:
 def holder(lease: Object) -> str:
     identity = str(lease["spec"].get("holderIdentity") or "")
     return identity.partition("_")[0]
+
+
+@contextmanager
+def settings(installation: Installation, *flags: str, shown: Callable[[Object], Any], wanted: Any) -> Iterator[None]:
+    """The chart with these flags of helm, for everybody; rolled back in the end.
+
+    `shown`: what of CDIConfig they change, and to what, so that nobody begins before imports read it there.
+    """
+    before = shown(installation.kubectl.get("cdiconfig", "config"))
+    installation.own.helm("upgrade", RELEASE, CHART, "--reuse-values", *flags)
+    try:
+        settled(installation, shown, wanted)
+        yield
+    finally:
+        installation.own.helm("rollback", RELEASE)
+        settled(installation, shown, before)
+
+
+def settled(installation: Installation, shown: Callable[[Object], Any], wanted: Any) -> None:
+    installation.own("rollout", "status", CONTROLLER, "--timeout=120s")
+    with Watch(installation.kubectl, "cdiconfigs") as configs:
+        configs.until(lambda now: "config" in now and shown(now["config"]) == wanted, f"the settings say {wanted!r}")
 
 
 def install() -> None:

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from demo.install import CHART, CONTROLLER, RELEASE
 from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests, peers
-from tests.e2e.installation import Installation
+from tests.e2e.installation import Installation, settings
 from tests.e2e.peers import Peers
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, message, phase
@@ -31,15 +30,10 @@ def proxied(installation: Installation, there: Peers) -> Iterator[None]:
     own.apply(authority(there))
     try:
         values = {"HTTPProxy": url, "HTTPSProxy": url, "trustedCAProxy": AUTHORITY, "noProxy": f"plain.{peers.DOMAIN}"}
-        settings = [f"--set=config.importProxy.{name}={value}" for name, value in values.items()]
-        settings.append(f"--set=config.insecureRegistries={{{there.plain_registry}}}")
-        own.helm("upgrade", RELEASE, CHART, "--reuse-values", *settings)
-        try:
-            settled(installation, AUTHORITY)
+        flags = [f"--set=config.importProxy.{name}={value}" for name, value in values.items()]
+        flags.append(f"--set=config.insecureRegistries={{{there.plain_registry}}}")
+        with settings(installation, *flags, shown=trusted, wanted=AUTHORITY):
             yield
-        finally:
-            own.helm("rollback", RELEASE)
-            settled(installation, "")
     finally:
         own.delete("configmap", AUTHORITY)
 
@@ -49,16 +43,8 @@ def authority(there: Peers) -> Object:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": AUTHORITY}, "data": data}
 
 
-def settled(installation: Installation, wanted: str) -> None:
-    """Wait until the controller has written what the chart now says where imports read it."""
-    installation.own("rollout", "status", CONTROLLER, "--timeout=120s")
-    with Watch(installation.kubectl, "cdiconfigs") as configs:
-        configs.until(lambda now: trusted(now) == wanted, f"the authority of the proxy is {wanted!r}")
-
-
-def trusted(configs: Mapping[str, Object]) -> str:
-    status = configs.get("config", {}).get("status") or {}
-    return str((status.get("importProxy") or {}).get("trustedCAProxy", ""))
+def trusted(config: Object) -> str:
+    return str(((config.get("status") or {}).get("importProxy") or {}).get("trustedCAProxy", ""))
 
 
 @pytest.mark.alone

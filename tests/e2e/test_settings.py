@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from demo.install import CHART, CONTROLLER, RELEASE
 from demo.server import WebServer
 from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests
-from tests.e2e.installation import Installation
+from tests.e2e.installation import Installation, settings
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase
 
@@ -25,26 +24,12 @@ VIRT_DEFAULT = "storageclass.kubevirt.io/is-default-virt-class"
 @pytest.fixture
 def no_waiting(installation: Installation) -> Iterator[None]:
     """Without the feature gate HonorWaitForFirstConsumer."""
-    own = installation.own
-    own.helm("upgrade", RELEASE, CHART, "--reuse-values", "--set-json=config.featureGates=[]")
-    try:
-        settled(installation, [])
+    with settings(installation, "--set-json=config.featureGates=[]", shown=gates, wanted=[]):
         yield
-    finally:
-        own.helm("rollback", RELEASE)
-        settled(installation, ["HonorWaitForFirstConsumer"])
 
 
-def settled(installation: Installation, gates: list[str]) -> None:
-    """Wait until the controller has written what the chart now says where imports read it."""
-    installation.own("rollout", "status", CONTROLLER, "--timeout=120s")
-    with Watch(installation.kubectl, "cdiconfigs") as configs:
-        configs.until(lambda now: of_config(now) == gates, f"the feature gates are {gates}")
-
-
-def of_config(configs: Mapping[str, Object]) -> list[str] | None:
-    found: list[str] = (configs.get("config", {}).get("spec") or {}).get("featureGates") or []
-    return found if "config" in configs else None
+def gates(config: Object) -> list[str]:
+    return list(config["spec"].get("featureGates") or ())
 
 
 def test_nobody_waits_for_a_consumer(
