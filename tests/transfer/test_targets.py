@@ -219,6 +219,23 @@ def test_a_mounted_device_is_left_alone(web: WebServer, image: Path, tmp_path: P
 
 
 @needs_root
+@pytest.mark.parametrize("data_bytes", [11 * MIB, 40 * MIB], ids=["in the end", "on the way"])
+def test_a_device_whose_storage_gives_out(data_bytes: int, web: WebServer, tmp_path: Path) -> None:
+    """Thin storage that is full answers writes with an error, and tells it once, to whoever waits for the data."""
+    path = web.files / "large.raw"
+    path.write_bytes(b"\xeb" + os.urandom(data_bytes - 1))
+    with mounted("tmpfs", tmp_path / "thin", "size=10m") as thin:
+        with (thin / "backing").open("wb") as file:
+            file.truncate(64 * MIB)
+        with loop_device(thin / "backing") as device:
+            report = onto_device(web.url(path), device)
+        head = (thin / "backing").read_bytes()[:MIB]
+    assert (report.error, "input/output error" in report.message) == ("permanent", True), report
+    assert head != path.read_bytes()[:MIB]
+    assert not any(head[512:])
+
+
+@needs_root
 def test_a_failed_import_leaves_no_disk_on_a_device(web: WebServer, raw: Path, dirty: Path) -> None:
     path = web.files / "half.gz"
     path.write_bytes(gzip.compress(b"\xeb\x63\x90" + os.urandom(5 * MIB), 1)[: 3 * MIB])
