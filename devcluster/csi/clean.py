@@ -25,8 +25,7 @@ def clean(data: Path) -> None:
             loop.detach(user)
         for mount in reversed(mounts.of(device)):
             mounts.unmount(Path(mount.target))
-        if device in loop.attached():
-            loop.detach(device)
+        loop.detach(device)
         _wait_until_gone(device)
         loop.forget_unused(device.number)
     if inside := [mount.target for mount in mounts.mounts() if Path(mount.target).is_relative_to(root)]:

@@ -1,9 +1,12 @@
 """Loop devices: how a file becomes a block device, asked of the kernel directly.
 
 The kernel is the only record of what is attached: nothing is remembered here, so a killed driver forgets nothing.
-Every device is found by the file behind it. Direct I/O keeps a volume's pages from being cached twice, once for the
-device and once for its file (seen: 800 MiB into a new ext4 in 0.4 s instead of 1.7 s). The kernel leaves it out where
-the file wants larger units than the device has, as one does that shares blocks with another.
+Every device is found by the file behind it, and told by number and file: a number is somebody else's as soon as it is
+free, so nothing is done to a device before it was opened (it stays from then on) and looked at.
+
+Direct I/O keeps a volume's pages from being cached twice, once for the device and once for its file (seen: 800 MiB into
+a new ext4 in 0.4 s instead of 1.7 s). The kernel leaves it out where the file wants larger units than the device has,
+as one does that shares blocks with another.
 
 Source of the constants: linux/loop.h.
 """
@@ -12,11 +15,12 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fcntl import ioctl
 from pathlib import Path
+from typing import TypeVar
 
 from devcluster.errors import DevclusterError
 
@@ -37,28 +41,29 @@ _RDEVICE_FIELD, _FLAGS_FIELD = 2, 8
 _CONFIG_HEAD = struct.Struct("=2I")
 _CONFIG_TAIL = bytes(64)
 
+# What opening or asking a device says when it is detached, or removed altogether.
+_GONE = (errno.ENXIO, errno.ENOENT, errno.ENODEV)
+
+Answer = TypeVar("Answer")
+
 
 @dataclass(frozen=True)
 class Loop:
-    """An attached loop device; `backing` is the path of its file as the kernel knows it."""
+    """An attached loop device as it was when it was looked at; it is the same one while number and file are the same.
+
+    `backing` is the path of its file as the kernel knows it. `stays` says whether it is attached until somebody
+    detaches it, rather than until its last user is gone.
+    """
 
     number: int
     backing: str
     read_only: bool
+    device_number: int = field(compare=False)
+    stays: bool = field(compare=False)
 
     @property
     def device(self) -> str:
         return f"/dev/loop{self.number}"
-
-    @property
-    def stays(self) -> bool:
-        """Whether it is attached until somebody detaches it, rather than until its last user is gone."""
-        return Path(f"/sys/block/loop{self.number}/loop/autoclear").read_text().strip() == "0"
-
-    @property
-    def device_number(self) -> int:
-        major, minor = map(int, Path(f"/sys/block/loop{self.number}/dev").read_text().split(":"))
-        return os.makedev(major, minor)
 
 
 def attached() -> list[Loop]:
@@ -82,9 +87,9 @@ def attach(image: Path, *, read_only: bool = False) -> Loop:
     try:
         # A detach while somebody had it open has only left word that the last one to close it takes it down.
         _clear_autoclear(device)
+        return _describe(number)
     finally:
         os.close(device)
-    return Loop(number, str(image), read_only)
 
 
 @contextmanager
@@ -95,19 +100,14 @@ def held(image: Path, block_bytes: int = SECTOR_BYTES) -> Iterator[Loop]:
     """
     number, device = _hold(image, read_only=False) or _configure(image, _AUTOCLEAR, block_bytes)
     try:
-        yield Loop(number, str(image), read_only=False)
+        yield _describe(number)
     finally:
         os.close(device)
 
 
 def detach(loop: Loop) -> None:
-    """Detach `loop` now, or when the last one that has it open closes it."""
-    with _opened(loop.number) as device:
-        try:
-            ioctl(device, _CLEAR)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
+    """Detach `loop` now, or when the last one that has it open closes it; one that is gone already is fine."""
+    _ask(loop, lambda device: ioctl(device, _CLEAR))
 
 
 def standing_on(loop: Loop) -> list[Loop]:
@@ -117,25 +117,18 @@ def standing_on(loop: Loop) -> list[Loop]:
 
 def _file_device(loop: Loop) -> int | None:
     """Number of the device that the file of `loop` is; None where it was detached in this moment."""
-    with _opened(loop.number) as device:
-        try:
-            return int(_INFO.unpack(ioctl(device, _GET_STATUS64, bytes(_INFO.size)))[_RDEVICE_FIELD])
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            return None
+    info = _ask(loop, lambda device: ioctl(device, _GET_STATUS64, bytes(_INFO.size)))
+    return int(_INFO.unpack(info)[_RDEVICE_FIELD]) if info else None
 
 
 def grow(loop: Loop) -> None:
     """Give the device the size that its file has now."""
-    with _opened(loop.number) as device:
-        ioctl(device, _SET_CAPACITY)
+    _ask(loop, lambda device: ioctl(device, _SET_CAPACITY))
 
 
 def flush(loop: Loop) -> None:
-    """Bring what was written to the device into its file."""
-    with _opened(loop.number) as device:
-        os.fsync(device)
+    """Bring what was written to the device into its file; the kernel did that for one that is detached."""
+    _ask(loop, os.fsync)
 
 
 def forget_unused(number: int) -> None:
@@ -153,23 +146,33 @@ def forget_unused(number: int) -> None:
 
 
 def _read(number: int) -> Loop | None:
-    sysfs = Path(f"/sys/block/loop{number}")
     try:
-        backing = (sysfs / "loop/backing_file").read_text().rstrip("\n")
-        return Loop(number, backing, (sysfs / "ro").read_text().strip() == "1") if backing else None
+        return _describe(number)
     except OSError:
         return None
 
 
+def _describe(number: int) -> Loop:
+    """What the kernel says of an attached device; raises FileNotFoundError where nothing is attached."""
+    sysfs = Path(f"/sys/block/loop{number}")
+    if not (backing := (sysfs / "loop/backing_file").read_text().rstrip("\n")):
+        raise FileNotFoundError(errno.ENOENT, "no file is attached", sysfs)
+    read_only = (sysfs / "ro").read_text().strip() == "1"
+    stays = (sysfs / "loop/autoclear").read_text().strip() == "0"
+    return Loop(number, backing, read_only, _device_number(number), stays)
+
+
+def _device_number(number: int) -> int:
+    major, minor = map(int, Path(f"/sys/block/loop{number}/dev").read_text().split(":"))
+    return os.makedev(major, minor)
+
+
 def _hold(image: Path, read_only: bool) -> tuple[int, int] | None:
     """The device that `image` is attached to, opened: from then on it cannot be detached under our hands."""
-    if (found := find(image, read_only=read_only)) is None:
+    found = find(image, read_only=read_only)
+    if found is None or (device := _open_attached(found)) is None:
         return None
-    device = _open_device(found.number)
-    if _read(found.number) == found:
-        return found.number, device
-    os.close(device)
-    return None
+    return found.number, device
 
 
 def _configure(image: Path, flags: int, block_bytes: int = SECTOR_BYTES) -> tuple[int, int]:
@@ -183,7 +186,7 @@ def _configure(image: Path, flags: int, block_bytes: int = SECTOR_BYTES) -> tupl
                 return number, _configure_device(number, backing, flags, block_bytes)
             except OSError as error:
                 # Between question and answer somebody else took this device, or removed it: ask for another one.
-                if error.errno not in (errno.EBUSY, errno.ENXIO, errno.ENOENT, errno.ENODEV):
+                if error.errno != errno.EBUSY and error.errno not in _GONE:
                     raise
     finally:
         os.close(control)
@@ -208,20 +211,39 @@ def _clear_autoclear(device: int) -> None:
         ioctl(device, _SET_STATUS64, _INFO.pack(*info))
 
 
-@contextmanager
-def _opened(number: int) -> Iterator[int]:
-    device = _open_device(number)
+def _ask(loop: Loop, question: Callable[[int], Answer]) -> Answer | None:
+    """What the kernel answers to a question about `loop`, opened; None if it is detached by now."""
+    if (device := _open_attached(loop)) is None:
+        return None
     try:
-        yield device
+        return question(device)
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
+        return None
     finally:
         os.close(device)
+
+
+def _open_attached(loop: Loop) -> int | None:
+    """A file descriptor of `loop`, that keeps it attached; None if it is detached by now."""
+    try:
+        device = _open_device(loop.number)
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
+        return None
+    if _read(loop.number) == loop:
+        return device
+    os.close(device)
+    return None
 
 
 def _open_device(number: int) -> int:
     path = f"/dev/loop{number}"
     if not os.path.exists(path):
         # Where /dev is no devtmpfs (a container) nobody makes the node of a device beyond the first few.
-        os.mknod(path, 0o660 | stat.S_IFBLK, Loop(number, "", False).device_number)
+        os.mknod(path, 0o660 | stat.S_IFBLK, _device_number(number))
     try:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:

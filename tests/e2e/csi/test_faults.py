@@ -23,8 +23,7 @@ def reboot(driver: Driver) -> None:
         if device.backing.startswith(str(driver.data / "pool" / "volumes")):
             for mount in reversed(mounts.of(device)):
                 mounts.unmount(Path(mount.target))
-            if device in loop.attached():
-                loop.detach(device)
+            loop.detach(device)
     mounts.unmount(driver.data / "pool")
 
 
