@@ -29,6 +29,7 @@ from cdi_operator.flows.actions import (
     Ensure,
     Issue,
     Look,
+    LookForUsers,
     Object,
     PatchMeta,
     PatchSpec,
@@ -36,13 +37,17 @@ from cdi_operator.flows.actions import (
     Plan,
     Ref,
     Wait,
+    users_of,
 )
+from cdi_operator.flows.seen import uses
 from cdi_operator.flows.view import Found
 
 log = structlog.get_logger(__name__)
 
 NOT_FOUND, CONFLICT = 404, 409
 AT_ONCE_S = 0.001
+AT_WORK = "status.phase!=Succeeded,status.phase!=Failed"
+"""Of pods: those that are not over."""
 REFUSED = frozenset({400, 403, 422})
 """Answers to a Create that only a person can change: bad request, forbidden (also: quota, policy), invalid."""
 
@@ -97,9 +102,17 @@ class Applier:
                     there = await self._client.get(ref.kind, ref.name, ref.namespace)
                     self._cache.looked(ref, Found(there, self._now()))
                     waits.append(AT_ONCE_S)
+                case LookForUsers(claim):
+                    self._cache.looked(users_of(claim), Found(await self._users(claim), self._now()))
+                    waits.append(AT_ONCE_S)
                 case Wait(seconds):
                     waits.append(seconds)
         return min((seconds for seconds in waits if seconds), default=None)
+
+    async def _users(self, claim: Ref) -> Object:
+        pages = self._client.list("Pod", namespace=claim.namespace, fields=AT_WORK)
+        pods = [{"metadata": pod["metadata"]} async for page, _ in pages for pod in page if uses(pod, claim.name)]
+        return {"apiVersion": "v1", "kind": "PodList", "items": pods}
 
     async def _make(self, action: Create | Ensure, obj: Object) -> float:
         """0 when it is there now; else the seconds until it is worth another try."""

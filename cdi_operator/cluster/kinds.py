@@ -54,6 +54,7 @@ def _kinds() -> tuple[Kind, ...]:
         Kind("VolumeSnapshotClass", "snapshot.storage.k8s.io/v1", "volumesnapshotclasses", cluster),
         Kind("Infrastructure", "config.openshift.io/v1", "infrastructures", cluster),
         Kind("Proxy", "config.openshift.io/v1", "proxies", cluster),
+        Kind("ImageStream", "image.openshift.io/v1", "imagestreams"),
         Kind("Route", "route.openshift.io/v1", "routes"),
         Kind("SubjectAccessReview", "authorization.k8s.io/v1", "subjectaccessreviews", cluster),
         Kind("TokenReview", "authentication.k8s.io/v1", "tokenreviews", cluster),

@@ -115,6 +115,20 @@ class Look:
 
 
 @dataclass(frozen=True)
+class LookForUsers:
+    """Ask which pods, of anybody, use a claim and are not over. The key is observed again with them: what was found is
+    the PodList `users_of` the claim.
+    """
+
+    claim: Ref
+
+
+def users_of(claim: Ref) -> Ref:
+    """What a `LookForUsers` is remembered as."""
+    return Ref("v1", "PodList", claim.name, claim.namespace)
+
+
+@dataclass(frozen=True)
 class Wait:
     """Look again after so many seconds, whatever happens in between."""
 
@@ -141,5 +155,5 @@ class Issue:
     """Of the server that shows it."""
 
 
-Action = Create | Ensure | PatchStatus | PatchMeta | PatchSpec | Delete | Emit | Look | Wait | Issue
+Action = Create | Ensure | PatchStatus | PatchMeta | PatchSpec | Delete | Emit | Look | LookForUsers | Wait | Issue
 Plan = tuple[Action, ...]

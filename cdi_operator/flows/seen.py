@@ -96,6 +96,12 @@ def controller(obj: Object) -> Object | None:
     return next((owner for owner in obj["metadata"].get("ownerReferences") or () if owner.get("controller")), None)
 
 
+def uses(pod: Object, claim_name: str) -> bool:
+    """Whether a pod has the claim among its volumes."""
+    volumes = pod["spec"].get("volumes") or ()
+    return any((each.get("persistentVolumeClaim") or {}).get("claimName") == claim_name for each in volumes)
+
+
 @dataclass(frozen=True)
 class StorageClass:
     name: str

@@ -20,6 +20,7 @@ from cdi_operator.flows.actions import (
     Delete,
     Ensure,
     Look,
+    LookForUsers,
     PatchMeta,
     PatchSpec,
     PatchStatus,
@@ -61,9 +62,9 @@ def applier(client: Client, cache: Cache, clock: Clock) -> Applier:
     return Applier(client, cache, Recorder(client, clock), clock)
 
 
-def pod(namespace: str, labels: dict[str, str]) -> dict[str, Any]:
+def pod(namespace: str, labels: dict[str, str], name: str = "importer-disk") -> dict[str, Any]:
     container = {"name": "importer", "image": "cdi-importer"}
-    meta = {"name": "importer-disk", "namespace": namespace, "labels": labels}
+    meta = {"name": name, "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container]}}
 
 
@@ -121,6 +122,21 @@ async def test_what_nobody_follows_is_read_when_asked_for(applier: Applier, cach
         found = cache.found("ConfigMap", name, namespace)
         assert found is not None
         assert (found.object["data"] if found.object else None) == wanted
+
+
+async def test_pods_that_use_a_claim(applier: Applier, cache: Cache, client: Client, namespace: str) -> None:
+    """Anybody's, and only those that are not over."""
+    claim = Ref("v1", "PersistentVolumeClaim", "disk", namespace)
+    for name, used, phase in (("runs", "disk", "Running"), ("over", "disk", "Succeeded"), ("else", "other", "Running")):
+        made = pod(namespace, {}, name=name)
+        made["spec"]["volumes"] = [{"name": "disk", "persistentVolumeClaim": {"claimName": used}}]
+        await client.create(made)
+        await client.patch(Ref("v1", "Pod", name, namespace), {"status": {"phase": phase}}, subresource="status")
+    assert await applier.carry_out((LookForUsers(claim),))
+    found = cache.found("PodList", "disk", namespace)
+    assert found is not None
+    assert found.object is not None
+    assert [each["metadata"]["name"] for each in found.object["items"]] == ["runs"]
 
 
 async def test_an_empty_plan_makes_no_request(applier: Applier) -> None:

@@ -61,7 +61,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         plane.kubectl("apply", "--server-side", "-f", str(CRDS))
         snapshots = binaries.directory() / "crds" / "snapshot.storage.k8s.io_volumesnapshotclasses.yaml"
         plane.kubectl("apply", "--server-side", "-f", str(snapshots))
-        for kind in ("Infrastructure", "Proxy", "Route"):
+        for kind in ("Infrastructure", "ImageStream", "Proxy", "Route"):
             plane.kubectl("apply", "-f", "-", stdin=json.dumps(definition(kind)))
         plane.kubectl("wait", "--for=condition=established", "--timeout=60s", "crd", "--all")
         for namespace in (NAMESPACE, USERS):
@@ -129,7 +129,9 @@ async def test_every_right_is_used_and_no_other_is_missed(
 
 
 async def live(admin: Client, controller: ControllerProcess) -> None:
-    """Installed with a CDI object behind a proxy, an import from beginning to end, a class that comes and goes."""
+    """Installed with a CDI object behind a proxy, an import of an image that OpenShift has a name for, from beginning
+    to end, a class that comes and goes.
+    """
     await admin.apply(csi_driver())
     for name in ("stays", "goes"):
         await admin.apply(storage_class(name))
@@ -143,12 +145,25 @@ async def live(admin: Client, controller: ControllerProcess) -> None:
     await eventually(lambda: exists(admin, "StorageProfile", "goes"), PATIENCE_S)
     await admin.create({"apiVersion": f"{CDI}/v1beta1", "kind": "CDI", "metadata": {"name": "cdi"}, "spec": {}})
     await admin.delete(Ref("storage.k8s.io/v1", "StorageClass", "goes"))
+    await admin.create(image_stream("fedora"))
     async with living(admin, USERS):
-        await admin.create(volume_on(USERS, "stays"))
+        await admin.create(from_image_stream("fedora"))
         await eventually(lambda: succeeded(admin), PATIENCE_S)
         await eventually(lambda: cleaned_up(admin), PATIENCE_S)
     controller.metrics()
     await eventually(lambda: renewed(admin), PATIENCE_S)
+
+
+def image_stream(name: str) -> Object:
+    tags = [{"tag": "latest", "items": [{"dockerImageReference": "registry.example.com/fedora@sha256:1"}]}]
+    meta = {"name": name, "namespace": USERS}
+    return {"apiVersion": "image.openshift.io/v1", "kind": "ImageStream", "metadata": meta, "status": {"tags": tags}}
+
+
+def from_image_stream(name: str) -> Object:
+    made = volume_on(USERS, "stays")
+    source = {"registry": {"imageStream": name, "pullMethod": "node"}}
+    return {**made, "spec": {**made["spec"], "source": source}}
 
 
 async def renewed(client: Client) -> bool:

@@ -63,6 +63,10 @@ def on_node(image: str) -> Object:
     return registry(f"docker://{image}", pullMethod="node")
 
 
+def image_stream(name: str) -> Object:
+    return {"registry": {"imageStream": name, "pullMethod": "node"}}
+
+
 def private(there: Peers) -> Mapping[str, str]:
     return {"url": there.private("small.qcow2"), "checksum": f"sha256:{there.checksums['small.qcow2']}"}
 
@@ -111,6 +115,7 @@ CASES = [
         "small.qcow2",
         "csi-wffc",
     ),
+    Case("image-stream", lambda _: image_stream("golden:stable"), "small.qcow2", "csi", "Block"),
     Case(
         "archive",
         example("import-archive.yaml", lambda there: {"url": there.web.url("files.tar.gz")}),
@@ -203,9 +208,9 @@ WRONG = [
     Wrong("node-cannot-pull", lambda _: on_node(NOWHERE), "ImagePullFailed", f"failed to pull image: {NOWHERE}"),
     Wrong("two-disks", lambda _: on_node(TWO_ON_NODE), "Error", "image directory contains more than one file"),
     Wrong(
-        "image-stream",
-        lambda _: {"registry": {"imageStream": "fedora:40", "pullMethod": "node"}},
-        "SourceNotSupported",
-        "the ImageStream 'fedora:40' is for OpenShift to resolve",
+        "no-image-stream",
+        lambda _: image_stream("fedora:40"),
+        "ErrStartingPod",
+        "ImageStream 'fedora' not found (without OpenShift, name the image by its url)",
     ),
 ]

@@ -195,6 +195,27 @@ def test_waiting_for_the_first_consumer_without_a_populator(
     assert_holds_image(namespace, installation, images, "later", mode)
 
 
+def test_a_claim_in_use_is_not_written_to(
+    namespace: Kubectl, installation: Installation, server: WebServer, images: Mapping[str, Image]
+) -> None:
+    """A pod that was there first keeps the claim to itself; the import begins when it is over."""
+    asked = claim_spec("local", "Filesystem")
+    sleep, mounts = "import time; time.sleep(600)", {"used": "Filesystem"}
+    machine = manifests.pod("machine", installation.python_image, sleep, claims=mounts)
+    text = f"pod {namespace.namespace}/machine using PersistentVolumeClaim used"
+    namespace.apply(manifests.claim("used", asked), machine)
+    namespace.wait("pod/machine", "condition=Ready")
+    namespace("annotate", "pvc", "used", f"{STORAGE}.import.endpoint={server.url(IMAGE)}")
+    with Watch(namespace, "pvc") as claims:
+        in_use = "ImportTargetInUse"
+        claims.until(lambda now: note(now.get("used"), "condition.running.reason") == in_use, "it is told")
+        assert note(claims.now["used"], "condition.running.message") == text
+        assert tells(namespace, text)
+        namespace.delete("pod", "machine")
+        claims.until(lambda now: note(now["used"], "pod.phase") == "Succeeded", "imported")
+    assert_holds_image(namespace, installation, images, "used")
+
+
 @pytest.mark.parametrize(("storage_class", "prefix"), [("csi", "[prime-"), ("local", "failed to provision")])
 def test_why_there_is_no_volume(storage_class: str, prefix: str, namespace: Kubectl, server: WebServer) -> None:
     """Spec 2.4: what the storage says of a claim, also of a hidden one, is told on the DataVolume."""

@@ -14,6 +14,7 @@ from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests, peers
 from tests.e2e.disks import Disk
 from tests.e2e.installation import Installation
+from tests.e2e.openshift import image_stream, image_streams
 from tests.e2e.peers import INSTANCE_TYPE, Peers
 from tests.e2e.source_cases import CASES, REGISTRY_CLAIM, S3_CLAIM, STORAGE, WRONG, Case, Wrong, claims_by_hand
 from tests.e2e.sources import Image
@@ -38,7 +39,12 @@ class Seen:
 @pytest.fixture(scope="module")
 def seen(installation: Installation, shared_namespace: Kubectl, there: Peers) -> Iterator[Seen]:
     kubectl = shared_namespace
-    kubectl.apply(*there.objects())
+    with image_streams(kubectl):
+        kubectl.apply(*there.objects(), image_stream("golden", "stable", peers.ON_NODE))
+        yield imported(installation, kubectl, there)
+
+
+def imported(installation: Installation, kubectl: Kubectl, there: Peers) -> Seen:
     asked = manifests.claim_spec("40Mi", storage_class="csi", mode="Filesystem", access_mode="ReadWriteOnce")
     wrong = [manifests.data_volume(each.name, source=each.made(there), storage=asked) for each in WRONG]
     with Watch(kubectl, "datavolumes") as volumes, Watch(kubectl, "pvc") as claims, Watch(kubectl, "pods") as pods:
@@ -61,7 +67,7 @@ def seen(installation: Installation, shared_namespace: Kubectl, there: Peers) ->
         read = disks.read(kubectl, installation.python_image, wanted)
         # It got past the secret: what is missing now are the two headers.
         volumes.within(60, lambda now: "403" in message(now["no-secret"]))
-        yield Seen(
+        return Seen(
             volumes=dict(volumes.now),
             claims=dict(claims.now),
             disks=read,

@@ -33,14 +33,6 @@ def source_of(claim: Claim) -> str:
     return said if said in KINDS else "http"
 
 
-def unsupported(claim: Claim) -> str:
-    """Why no worker of this release can fetch the source; empty when one can."""
-    source, note = source_of(claim), claim.annotations.get
-    if source == "registry" and note(names.REGISTRY_IMAGE_STREAM) == "true":
-        return f"the ImageStream {note(names.ENDPOINT, '')!r} is for OpenShift to resolve: name the image by its url"
-    return ""
-
-
 def job(state: State) -> Job:
     claim = state.claim
     note = claim.annotations.get

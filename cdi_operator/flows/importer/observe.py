@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cdi_operator.flows.defaults import defaults, storage_class
-from cdi_operator.flows.importer import vddk
+from cdi_operator.flows.importer import image_streams, vddk
 from cdi_operator.flows.importer.proxy import bundle, copy_of
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.installation import config_map, worker_placement
@@ -52,6 +52,8 @@ def observe(view: View, key: Key) -> State | None:
         placement=worker_placement(view),
         vddk_image=(config_map(view, vddk.CONFIG_MAP) or {}).get(vddk.KEY, ""),
         extra_args=view.found("ConfigMap", vddk.extra_args(found), namespace),
+        image_stream=view.found(image_streams.KIND, image_streams.stream_and_tag(found)[0], namespace),
+        users=view.found("PodList", name, namespace),
         proxy_ca=bundle(config_map(view, installed.proxy.trusted_ca) or {}),
     )
 

@@ -16,16 +16,15 @@ from cdi_operator.api import reasons
 from cdi_operator.flows import stages, transfer
 from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan, Seen, Wait
 from cdi_operator.flows.difference import changes
-from cdi_operator.flows.importer import proxy, turns, vddk
+from cdi_operator.flows.importer import image_streams, proxy, turns, users, vddk
 from cdi_operator.flows.importer.attempt import attempt
-from cdi_operator.flows.importer.job import unsupported
 from cdi_operator.flows.importer.nudge import nudge
 from cdi_operator.flows.importer.pod import importer_pod
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.importer.words import Fate, told
 from cdi_operator.flows.seen import Claim, Worker, remaining_s
 from cdi_operator.flows.settings import Settings
-from cdi_operator.storage.names import importer_pod_name, prime_name
+from cdi_operator.storage.names import importer_pod_name
 
 COMPONENT = "import-controller"
 BOUND = (names.BOUND, names.BOUND_MESSAGE, names.BOUND_REASON)
@@ -47,8 +46,6 @@ def decide(state: State, settings: Settings, now: datetime) -> Plan:
         return (*turns.leave(claim), *(() if keeps_pod(state) else remove(claim, worker)))
     if state.stage is not None and stages.is_copied(claim, state.stage):
         return turns.leave(claim) or move_on(state)
-    if text := unsupported(claim):
-        return told_on_claim(state, reasons.SOURCE_NOT_SUPPORTED, text)
     if worker is None:
         return start(state, settings, now)
     if stages.has_counted(claim, worker.ref.uid):
@@ -65,7 +62,7 @@ def start(state: State, settings: Settings, now: datetime) -> Plan:
         return (noted(state, stages.notes(state.stage)),)
     if vddk.is_wanted(state.claim) and not vddk.image(state):
         return await_library(state)
-    if look := vddk.look(state, now):
+    if look := vddk.look(state, now) or image_streams.look(state, now):
         return look
     pod = importer_pod(state, settings)
     make = (*proxy.copied(state, settings), Create(pod, as_seen(state)))
@@ -77,9 +74,13 @@ def start(state: State, settings: Settings, now: datetime) -> Plan:
         return told_on_claim(state, reasons.ERR_STARTING_POD, f"{text}: {lacking}")
     if state.stage and (wrong := stages.unfit(state.stage)):
         return told_on_claim(state, reasons.ERR_STARTING_POD, f"{text}: {wrong}")
-    if wrong := vddk.wrong(state):
+    if wrong := vddk.wrong(state) or image_streams.wrong(state):
         again = Wait(vddk.FRESH.total_seconds())
         return (*told_on_claim(state, reasons.ERR_STARTING_POD, f"{text}: {wrong}"), again)
+    if look := users.look(state, now):
+        return look
+    if used := users.in_the_way(state):
+        return (*told_on_claim(state, reasons.IMPORT_TARGET_IN_USE, used), Wait(users.FRESH.total_seconds()))
     if (waiting := turns.wait(state, now)) is not None:
         return waiting
     if state.refusal is None or state.refusal.namespace_ends:
@@ -105,8 +106,7 @@ def as_seen(state: State) -> Seen | None:
     stages: when it is done with it is gone, too.
     """
     claim = state.claim
-    hidden = claim.name == prime_name(claim.owner_uid)
-    return None if hidden and not state.stage else Seen(claim.ref, claim.resource_version)
+    return None if users.is_hidden(claim) and not state.stage else Seen(claim.ref, claim.resource_version)
 
 
 def move_on(state: State) -> Plan:

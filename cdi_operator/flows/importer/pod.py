@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from cdi_operator.api import annotations as names
-from cdi_operator.flows.importer import proxy, vddk, volumes
+from cdi_operator.flows.importer import image_streams, proxy, vddk, volumes
 from cdi_operator.flows.importer.job import METRICS_PORT, job
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.seen import Claim, owner_reference
@@ -134,7 +134,7 @@ def mounts(state: State, settings: Settings) -> tuple[volumes.Mount, ...]:
         volumes.certificates(claim),
         *volumes.secret_headers(claim),
         proxy.certificates(state),
-        volumes.pulled_image(claim, settings.pull_policy),
+        volumes.pulled_image(claim, settings.pull_policy, image_streams.image(state)),
         vddk.library(claim),
         vddk.settings_of_library(state),
     )

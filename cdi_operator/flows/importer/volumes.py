@@ -69,13 +69,14 @@ def secret_headers(claim: Claim) -> tuple[Mount, ...]:
     )
 
 
-def pulled_image(claim: Claim, pull_policy: str) -> Mount | None:
+def pulled_image(claim: Claim, pull_policy: str, resolved: str = "") -> Mount | None:
     """The container image with the disk, where its node is to pull it (pullMethod node): with the node's credentials
-    and those of the pod's imagePullSecrets and service account, through the node's proxy.
+    and those of the pod's imagePullSecrets and service account, through the node's proxy. `resolved`: the image, where
+    the claim names something that stands for it.
     """
     if not pulls_on_node(claim):
         return None
-    name = claim.annotations.get(names.ENDPOINT, "").strip().removeprefix("docker://")
+    name = resolved or claim.annotations.get(names.ENDPOINT, "").strip().removeprefix("docker://")
     source = {"image": {"reference": name, "pullPolicy": pull_policy}}
     return Mount("cdi-image-vol", IMAGE_DIR, source)
 

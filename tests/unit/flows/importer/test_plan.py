@@ -350,21 +350,6 @@ def test_a_pod_that_may_not_be_made(refusal, reason):
     assert (notes[names.POD_PHASE], notes[names.RUNNING_MESSAGE]) == ("Pending", "")
 
 
-@pytest.mark.parametrize(
-    ("annotations", "text"),
-    [
-        (
-            {names.SOURCE: "registry", names.ENDPOINT: "fedora:40", names.REGISTRY_IMAGE_STREAM: "true"},
-            "the ImageStream 'fedora:40' is for OpenShift to resolve: name the image by its url",
-        ),
-    ],
-)
-def test_what_no_worker_can_fetch(annotations, text):
-    patch, event = look(*CSI, target(), prime("Pending", annotations))
-    assert (patch.annotations[names.RUNNING_REASON], patch.annotations[names.RUNNING_MESSAGE]) == (event.reason, text)
-    assert (event.type, event.reason, event.message) == ("Warning", "SourceNotSupported", text)
-
-
 def test_nothing_to_look_at():
     assert look(*CSI, key=(NS, "gone")) is None
     assert look(*CSI, obj("PersistentVolumeClaim", "plain", spec={}), key=(NS, "plain")) is None
