@@ -22,6 +22,8 @@ BUILD = SOURCE / "build"
 MODULES = {BUILD: ("tool", "./pause"), BUILD / "csi-sanity": ("tool",)}
 PEERS = {"versitygw": "tool", "vcsim": "./vcsim"}
 """Servers that only tests need, each a module of its own: they are built when a test asks for them."""
+BENCHES = {"kwok": "tool"}
+"""The same for a bench."""
 KUBERNETES_VERSION = "v1.36.3"
 VERSION_PACKAGE = "k8s.io/component-base/version"
 LINK_FLAGS = " ".join(
@@ -81,7 +83,7 @@ def ensure() -> Path:
 
 
 def peer(name: str) -> Path:
-    """One of PEERS, built now if it is not yet."""
+    """One of PEERS or BENCHES, built now if it is not yet."""
     module = BUILD / name
     sources = [module / "go.mod", module / "go.sum", *sorted(module.glob("*/*.go"))]
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
@@ -89,7 +91,7 @@ def peer(name: str) -> Path:
     if not home.exists():
         partial = home.with_suffix(".partial")
         partial.mkdir(parents=True, exist_ok=True)
-        build(toolchain.ensure(module / "go.mod"), module, (PEERS[name],), partial)
+        build(toolchain.ensure(module / "go.mod"), module, ({**PEERS, **BENCHES}[name],), partial)
         partial.rename(home)
     return home / name
 

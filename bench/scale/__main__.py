@@ -1,8 +1,7 @@
 """`make bench-scale`: the controller among 1,000 DataVolumes and 10,000 claims and pods that are none of its business.
 
-A real API server without nodes, the whole controller as a process of its own, and the rest of the cluster played by
-`tests.api.cluster`: a simulated node would only add what is not asked here, since what a worker pod answers at its end
-is the point of a pod. Every object is on the API server, and each DataVolume goes all the way from created to
+A real API server and scheduler, kwok for the nodes (`nodes`), the whole controller as a process of its own, and volumes
+played by `tests.api.cluster`. Every object is on the API server, and each DataVolume goes all the way from created to
 Succeeded.
 """
 
@@ -16,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.scale.measure import Memory, cpu_s, memory
+from bench.scale.nodes import name_of, nodes
+from bench.scale.patience import PATIENCE_S, STILL_S, all_of, appears, at_rest, still, until, until_none
 from cdi_operator.cluster.access import Access
 from cdi_operator.cluster.client import Client
 from cdi_operator.flows.actions import Object, Ref
@@ -36,14 +37,9 @@ from tests.api.objects import CLAIM, claim, csi_driver, storage_class, volume_on
 
 CRDS = Path(__file__).parents[2] / "manifests" / "chart" / "files" / "crds"
 CLASS, OURS, THEIRS = "bench", "bench-volumes", "bench-strangers"
-AT_ONCE = 32
 TOUCHES = 2000
 """Changes of a stranger's claim over which the cost of one is taken."""
 SAMPLES = 20
-STILL_S = 2.0
-NOTHING_S = 0.02
-"""CPU seconds in that time that are no work: the clock of the kernel ticks every 0.01 s."""
-PATIENCE_S = 1800.0
 
 LIMITS = {
     "memory, MiB": 400.0,
@@ -82,7 +78,7 @@ class Bench:
             self.found["CPU of an event among many, ms"] = many_ms
             self.found["cost of an event, 10k to 1k objects"] = many_ms / few_ms
             self._note("memory with the strangers only, MiB", memory(controller.pid).now_mib)
-            async with living(self._client, OURS):
+            async with living(self._client, OURS, with_kubelet=False):
                 await self._volumes(controller)
                 await self._planned(controller)
             self._remember(memory(controller.pid))
@@ -99,7 +95,8 @@ class Bench:
         say(f"claims and pods of others, up to {last} of each")
         numbers = range(first, last)
         await all_of(self._client.create(claim(THEIRS, f"claim-{number}")) for number in numbers)
-        await all_of(self._client.create(strange_pod(f"pod-{number}")) for number in numbers)
+        await all_of(self._client.create(strange_pod(f"pod-{number}", name_of(number))) for number in numbers)
+        await until_none(lambda: self._client.list("Pod", namespace=THEIRS, fields="status.phase!=Running"))
 
     async def _cost_of_an_event(self, controller: ControllerProcess) -> float:
         """CPU milliseconds of the controller for one change of a claim that does not concern it."""
@@ -193,57 +190,12 @@ class Bench:
             controller.stop()
 
 
-async def all_of(jobs: Iterable[Awaitable[Any]]) -> None:
-    """A bounded number at a time."""
-    left = iter(jobs)
-
-    async def work() -> None:
-        for job in left:
-            await job
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(work())
-
-
-async def appears(watch: AsyncIterator[tuple[str, Object]], name: str) -> None:
-    async for _, obj in watch:
-        if obj["metadata"].get("name") == name:
-            return
-
-
-async def at_rest(pid: int) -> None:
-    """Until it uses no CPU. (To ask it would be work.)"""
-    before_s = -1.0
-    async with asyncio.timeout(PATIENCE_S):
-        while (now_s := cpu_s(pid)) > before_s + NOTHING_S:
-            before_s = now_s
-            await asyncio.sleep(STILL_S)
-
-
-async def still(controller: ControllerProcess) -> None:
-    """Until it has looked at nothing for a while."""
-    before = -1.0
-    async with asyncio.timeout(PATIENCE_S):
-        while (now := controller.metric("cdi_reconciles_total")) != before:
-            before = now
-            await asyncio.sleep(STILL_S)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.05)
-
-
-def strange_pod(name: str) -> dict[str, Any]:
+def strange_pod(name: str, node: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": THEIRS},
-        "spec": {"containers": [{"name": "main", "image": "example.com/none"}]},
+        "spec": {"nodeName": node, "containers": [{"name": "main", "image": "example.com/none"}]},
     }
 
 
@@ -273,10 +225,11 @@ async def measure(sizes: Sizes) -> dict[str, float]:
             plane.start()
             plane.kubectl("apply", "--server-side", "-f", str(CRDS))
             plane.kubectl("wait", "--for=condition=established", "--timeout=60s", "crd", "--all")
-            async with Client(await Access.load(str(plane.kubeconfig))) as client:
-                bench = Bench(plane, client, Path(directory), sizes)
-                await bench.run()
-                return bench.found
+            with nodes(plane):
+                async with Client(await Access.load(str(plane.kubeconfig))) as client:
+                    bench = Bench(plane, client, Path(directory), sizes)
+                    await bench.run()
+                    return bench.found
         finally:
             plane.stop()
 

@@ -1,4 +1,5 @@
-"""The rest of a cluster for many imports at once: provisioner, binder and kubelet, by hand (see `node`).
+"""The rest of a cluster for many imports at once: provisioner, binder and, where nothing else is one, kubelet, by hand
+(see `node`).
 
 It follows one namespace and does what each object needs next. A pod that has no node goes as soon as it is deleted, so
 nobody has to end it.
@@ -22,9 +23,10 @@ WORKERS = 8
 
 
 class Cluster:
-    def __init__(self, client: Client, namespace: str) -> None:
+    def __init__(self, client: Client, namespace: str, *, with_kubelet: bool) -> None:
         self._client = client
         self._namespace = namespace
+        self._runs = ("Pod",) if with_kubelet else ()
         self._cache = Cache({CLAIM: {"uid": _uid, "volume": _volume_name}})
         self._cache.subscribe(lambda obj: self._changed.put_nowait(obj))
         self._changed: asyncio.Queue[Object] = asyncio.Queue()
@@ -32,8 +34,7 @@ class Cluster:
 
     async def run(self) -> None:
         selections = (
-            Selection(CLAIM, namespace=self._namespace),
-            Selection("Pod", namespace=self._namespace),
+            *(Selection(kind, namespace=self._namespace) for kind in (CLAIM, *self._runs)),
             Selection("PersistentVolume"),
         )
         async with asyncio.TaskGroup() as group:
@@ -90,9 +91,9 @@ def _volume_name(claim: Object) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def living(client: Client, namespace: str) -> AsyncIterator[None]:
+async def living(client: Client, namespace: str, *, with_kubelet: bool = True) -> AsyncIterator[None]:
     """Everything in the namespace gets what it waits for while the block runs."""
-    task = asyncio.create_task(Cluster(client, namespace).run())
+    task = asyncio.create_task(Cluster(client, namespace, with_kubelet=with_kubelet).run())
     try:
         yield
         assert not task.done(), "the cluster has died"

@@ -62,7 +62,7 @@ def test_configuration_files_parse() -> None:
         assert json.loads(json.dumps(value)) == value
 
 
-PINNED = [*binaries.MODULES, *(binaries.BUILD / name for name in binaries.PEERS)]
+PINNED = [*binaries.MODULES, *(binaries.BUILD / name for name in (*binaries.PEERS, *binaries.BENCHES))]
 
 
 @pytest.mark.parametrize("module", PINNED, ids=lambda module: module.name)
