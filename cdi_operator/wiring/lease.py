@@ -81,14 +81,27 @@ class Election:
             raise Unreachable("the lease was not renewed in time: another replica may work by now")
 
     async def release(self) -> None:
-        """Give it back, so that another replica takes over at once."""
-        if not self._lease:
+        """Give it back, so that another replica takes over at once. One that was not renewed in time will soon be free
+        by itself, and another's is left alone.
+        """
+        if self.clock() - self._held_since_s > GIVE_UP_S:
             return
         try:
-            await self._write(self._lease, {**self._lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1})
+            while not await self._given_back():
+                await self._check_whose_it_is()
             log.info("released lease", lease=f"{self.namespace}/{NAME}")
-        except (ApiError, Unreachable, TimeoutError) as error:
+        except (Lost, ApiError, Unreachable, TimeoutError) as error:
             log.warning("lease not released, the others wait until it expires", error=str(error))
+
+    async def _given_back(self) -> bool:
+        """False when the record is not as we left it: a renewal may have been under way when we were told to stop."""
+        try:
+            await self._write(self._lease, {**self._lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1})
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            return False
+        return True
 
     async def _try_to_take(self) -> bool:
         try:

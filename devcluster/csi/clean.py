@@ -26,7 +26,7 @@ def clean(data: Path) -> None:
         for mount in reversed(mounts.of(device)):
             mounts.unmount(Path(mount.target))
         loop.detach(device)
-        _wait_until_gone(device)
+        wait_until_gone(device)
         loop.forget_unused(device.number)
     if inside := [mount.target for mount in mounts.mounts() if Path(mount.target).is_relative_to(root)]:
         raise DevclusterError(f"{inside[0]} is still mounted: unmount it and try again")
@@ -34,8 +34,11 @@ def clean(data: Path) -> None:
         shutil.rmtree(root)
 
 
-def _wait_until_gone(device: loop.Loop) -> None:
-    """A container being started has copies of all mounts until it has a root of its own: so long it keeps a device."""
+def wait_until_gone(device: loop.Loop) -> None:
+    """Raises DevclusterError for a device that stays.
+
+    A container being started has copies of all mounts until it has a root of its own: so long it keeps a device.
+    """
     deadline = time.monotonic() + PATIENCE_S
     while device in loop.attached():
         if time.monotonic() > deadline:

@@ -55,9 +55,11 @@ async def lose(client: Client, claim: Object) -> None:
     await client.patch(Ref.of(claim), {"status": {"phase": "Lost"}}, subresource="status")
 
 
-async def run(client: Client, pod: Object) -> None:
+async def run(client: Client, pod: Object, *, address: str = "") -> None:
+    """`address`: where the controller may ask a worker how far it is; without, it does not ask."""
     state = {"running": {"startedAt": "2025-06-01T12:00:00Z"}}
-    await _status(client, pod, "Running", {"state": state, "ready": True}, podIP="127.0.0.1")
+    more = {"podIP": address} if address else {}
+    await _status(client, pod, "Running", {"state": state, "ready": True}, **more)
 
 
 async def succeed(client: Client, pod: Object) -> None:

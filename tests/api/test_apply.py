@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from cdi_operator.cluster.apply import Applier
 from cdi_operator.cluster.cache import Cache
 from cdi_operator.cluster.client import REQUESTS, Client
-from cdi_operator.cluster.errors import Stale
+from cdi_operator.cluster.errors import ApiError, Stale
 from cdi_operator.cluster.events import Recorder
 from cdi_operator.cluster.informer import followed
 from cdi_operator.flows.actions import (
@@ -253,10 +253,25 @@ def set_quota(plane: ControlPlane, namespace: str, hard: str) -> None:
     plane.kubectl(*arguments, "-p", json.dumps(status))
 
 
+async def is_in_force(client: Client, namespace: str) -> None:
+    """Until the API server goes by the quota: it hears of it as everybody does."""
+
+    async def refused() -> bool:
+        try:
+            ref = Ref.of(await client.create(claim(namespace, name="trial")))
+        except ApiError as error:
+            return "exceeded quota" in error.message
+        await client.delete(ref)
+        return False
+
+    await eventually(refused)
+
+
 async def test_a_used_up_quota_is_told_and_heals(
     applier: Applier, cache: Cache, clock: Clock, client: Client, namespace: str, control_plane: ControlPlane
 ) -> None:
     set_quota(control_plane, namespace, "0")
+    await is_in_force(client, namespace)
     volume = Ref.of(await client.create(data_volume(namespace)))
     plan: Plan = (Create(claim(namespace)), PatchStatus(volume, {"phase": "Pending"}))
 

@@ -15,6 +15,8 @@ from tests.e2e.installation import Installation
 
 PREFIX = "e2e-"
 LABEL = "cdi.kubevirt.io/testing"
+HIDDEN = "--selector=velero.io/exclude-from-backup"
+"""Of claims: those that are filled in a user's stead."""
 POLL_S = 0.5
 live: list[Kubectl] = []
 """Namespaces of the tests that run now: what is worth printing when one fails."""
@@ -53,6 +55,16 @@ def tells(kubectl: Kubectl, *texts: str, timeout_s: float = 20) -> bool:
         if missing:
             time.sleep(POLL_S)
     return not missing
+
+
+def logs(kubectl: Kubectl, pods: str, *, text: str, timeout_s: float = 60) -> bool:
+    """Whether the log of one of the pods says this: each time they are started anew, their logs begin anew, too."""
+    deadline = time.monotonic() + timeout_s
+    while text not in _look(kubectl, ("logs", pods, "--tail=-1", "--max-log-requests=30")):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
 
 
 def delete_all(kubectl: Kubectl, *what: str, timeout_s: float = 120) -> None:

@@ -27,7 +27,6 @@ from tests.transfer.ovirt import Ovirt
 pytestmark = pytest.mark.faults
 
 KILLS = 12
-HIDDEN = "--selector=velero.io/exclude-from-backup"
 IMPORTERS = "--selector=cdi.kubevirt.io=importer"
 
 
@@ -149,7 +148,7 @@ def assert_all_is_well(fleet: Fleet, installation: Installation) -> None:
     assert wrong == [], [fleet.plan[name] for name in wrong]
     assert [name for name, disk in found.items() if disk.nonzero_after_image] == []
     # The last hidden claims are deleted a moment after the last success.
-    for kind, *selector in (("pvc", HIDDEN), ("pods", IMPORTERS), ("volumeimportsources",)):
+    for kind, *selector in (("pvc", namespaces.HIDDEN), ("pods", IMPORTERS), ("volumeimportsources",)):
         namespaces.wait_for_none(fleet.kubectl, kind, *selector, timeout_s=30)
     assert {claim["metadata"]["name"] for claim in fleet.kubectl.items("pvc")} == set(fleet.plan)
     bound = {claim["spec"]["volumeName"] for claim in fleet.kubectl.items("pvc")}

@@ -17,6 +17,7 @@ from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests
 from tests.e2e.disks import Disk
 from tests.e2e.installation import Installation
+from tests.e2e.namespaces import HIDDEN, wait_for_none
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase, phases
 
@@ -120,6 +121,8 @@ def seen(installation: Installation, shared_namespace: Kubectl, server: WebServe
         done = [case for case in OTHERS if went[case.name][-1:] == ["Succeeded"]]
         read = disks.read(kubectl, image, [expected(case, server) for case in done])
         read = {**read, **disks.finish_reader(kubectl, pod="consumer")}
+        # With the last hidden claim goes whatever was made for one.
+        wait_for_none(kubectl, "pvc", HIDDEN)
         left = kubectl.items("pvc,pods,volumeimportsources")
         yield Seen(
             volumes=by_name(kubectl.items("datavolumes")),

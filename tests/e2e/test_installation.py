@@ -15,7 +15,7 @@ from demo.server import WebServer
 from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests, webserver
 from tests.e2e.installation import LEASE, TAKEOVER_S, Installation, holder, make
-from tests.e2e.namespaces import wait_for_none
+from tests.e2e.namespaces import HIDDEN, wait_for_none
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase
 
@@ -70,9 +70,11 @@ def test_another_takes_over(
 def test_an_idle_controller_is_silent(installation: Installation, namespace: Kubectl, server: WebServer) -> None:
     """With volumes there and nothing to do for them, only the lease is written; watches go on."""
     assert_imports(namespace, server, "done")
-    wait_for_none(namespace, "pvc", "--selector=velero.io/exclude-from-backup")
+    wait_for_none(namespace, "pvc", HIDDEN)
     with Watch(installation.own, "lease") as leases, Watch(namespace, "datavolumes") as volumes:
         leader = installation.leader()
+        leases.until(lambda now: LEASE in now, "the lease is there")
+        volumes.until(lambda now: "done" in now, "the DataVolume is there")
         before = settled_calls(installation, leader, leases)
         until = renewed(leases) + QUIET
         # A change that asks for nothing wakes the controller up, and it finds nothing to do.
@@ -118,6 +120,8 @@ def test_upgrade_and_rollback(
         before = {pod["metadata"]["uid"] for pod in installation.controllers()}
         trusted = trusted_servers(installation)
         installation.own.helm("upgrade", RELEASE, CHART, "--reuse-values", "--set=controller.verbosity=3", *settled)
+        # Helm does not wait for the last of the pods before to be asked to go.
+        installation.own("rollout", "status", CONTROLLER, "--timeout=60s")
         assert trusted_servers(installation) == trusted
         args = installation.own.get(CONTROLLER)["spec"]["template"]["spec"]["containers"][0]["args"]
         assert args == ["-v=3"]

@@ -52,8 +52,8 @@ def imported(installation: Installation, kubectl: Kubectl, there: Peers) -> Seen
         volumes.within(120, lambda now: all(phase(now, case.name) == "Succeeded" for case in CASES))
         claims.within(60, lambda now: all(filled(now, name) for name in (S3_CLAIM, REGISTRY_CLAIM)))
         kubectl.apply(*wrong)
-        volumes.within(90, lambda now: all(says(now.get(each.name, {}), each) for each in WRONG))
-        complaints = dict(volumes.now)
+        volumes.within(90, lambda _: all(has_said(volumes, each) for each in WRONG))
+        complaints = {each.name: last(volumes.history(each.name), each) for each in WRONG}
         user, password = peers.WEB_LOGIN
         kubectl.apply(peers.secret("comes-later", accessKeyId=user, secretKey=password))
         done = [case for case in CASES if phase(volumes.now, case.name) == "Succeeded"]
@@ -88,6 +88,15 @@ def filled(now: Mapping[str, Object], name: str) -> bool:
 def says(volume: Object, wrong: Wrong) -> bool:
     found = running_condition(volume)
     return (found.get("status"), found.get("reason")) == ("False", wrong.reason) and wrong.message in message(volume)
+
+
+def has_said(volumes: Watch, wrong: Wrong) -> bool:
+    return any(says(volume, wrong) for volume in volumes.history(wrong.name))
+
+
+def last(history: list[Object], wrong: Wrong) -> Object:
+    """The last that said so, for a worker that is started again says something else meanwhile; or else the last."""
+    return ([volume for volume in history if says(volume, wrong)] or history)[-1]
 
 
 @each

@@ -15,7 +15,7 @@ from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests
 from tests.e2e.disks import Expected
 from tests.e2e.installation import Installation
-from tests.e2e.namespaces import tells
+from tests.e2e.namespaces import tells, wait_for_none
 from tests.e2e.ovirt import login, source_of
 from tests.e2e.vmware import DISK_BYTES, VMware
 from tests.e2e.watch import Watch, phase, phases
@@ -173,7 +173,7 @@ def migrate(namespace: Kubectl, source: Object, storage_class: str, mode: str, s
     notes = namespace.get("pvc", "disk")["metadata"]["annotations"]
     of_stages = {key: value for key, value in notes.items() if ".checkpoint." in key}
     assert of_stages == {f"{STORAGE}.checkpoint.done": "true"}
-    assert namespace.items("volumeimportsources") == []
+    wait_for_none(namespace, "volumeimportsources")
 
 
 def kill_stage(installation: Installation, namespace: Kubectl, pods: Watch, checkpoint: str) -> None:

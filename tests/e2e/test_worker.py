@@ -16,6 +16,8 @@ from tests.e2e.installation import Installation
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase, phases
 
+IMAGE = "medium.raw"
+"""Long enough for both workers to be there at once, also when one of them starts late."""
 FLOWS = {"through-a-hidden-claim": "csi", "onto-the-claim": "local"}
 # Run in the pod by `kubectl exec`: who am I, what may I do, was I given credentials.
 WHOAMI = """
@@ -51,9 +53,7 @@ def at_work(shared_namespace: Kubectl, server: WebServer) -> Iterator[AtWork]:
 def _manifest(name: str, storage_class: str, server: WebServer) -> Object:
     asked = manifests.claim_spec("80Mi", storage_class=storage_class, access_mode="ReadWriteOnce", mode="Filesystem")
     labels = {"team": "red"}
-    volume = manifests.data_volume(
-        name, source=manifests.http(server.url("medium.qcow2", webserver.SLOW)), storage=asked
-    )
+    volume = manifests.data_volume(name, source=manifests.http(server.url(IMAGE, webserver.SLOW)), storage=asked)
     return {**volume, "metadata": {**volume["metadata"], "labels": labels}}
 
 
@@ -109,7 +109,7 @@ def test_tells_how_far_it_is(
     flow: str, at_work: AtWork, installation: Installation, images: Mapping[str, Image]
 ) -> None:
     volumes = at_work.volumes
-    volumes.until(lambda now: phase(now, flow) == "Succeeded", "the slow import ends", 60)
+    volumes.until(lambda now: phase(now, flow) == "Succeeded", "the slow import ends", 120)
     history = volumes.history(flow)
     assert {"ImportInProgress", "Succeeded"} <= set(phases(history))
     told = [obj["status"].get("progress", "") for obj in history if "status" in obj]
@@ -121,7 +121,7 @@ def test_tells_how_far_it_is(
     running = [condition for obj in history for condition in (obj.get("status") or {}).get("conditions", ())]
     assert ("True", "Pod is running") in [(c["status"], c.get("reason")) for c in running if c["type"] == "Running"]
     assert ("False", "TransferRunning") in [(c["status"], c.get("reason")) for c in running if c["type"] == "Ready"]
-    image = images["medium.qcow2"]
+    image = images[IMAGE]
     wanted = disks.Expected(flow, "Filesystem", image.virtual_bytes)
     assert disks.read(at_work.kubectl, installation.python_image, [wanted])[flow].sha256 == image.sha256
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs
 
+from tests.transfer.logged import logged
 from tests.transfer.webserver import free_port, wait_for
 
 EMAIL = "images@project.iam.example"
@@ -75,17 +75,13 @@ class Google:
         return str(directory)
 
     def shown(self, path: str) -> list[str]:
-        """The Authorization of every request for that path, of which there was one at least.
+        """The Authorization of every request for that path, of which there was one at least."""
 
-        The server writes them down after it has answered, so the last may be a moment away.
-        """
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
+        def asked() -> list[str]:
             lines = [line.rpartition(path) for line in (self.home / "access.log").read_text().splitlines()]
-            if found := [after.strip() for before, here, after in lines if here and not before]:
-                return found
-            time.sleep(0.01)
-        raise AssertionError(f"nobody has asked for {path}")
+            return [after.strip() for before, here, after in lines if here and not before]
+
+        return logged(asked)
 
     def grant(self, form: dict[str, list[str]]) -> tuple[int, dict[str, Any]]:
         with self.lock:

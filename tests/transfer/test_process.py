@@ -151,7 +151,8 @@ def test_being_told_to_end(out: Path) -> None:
         started = time.monotonic()
         pod.process.send_signal(signal.SIGTERM)
         assert pod.ended() == 75
-        assert time.monotonic() - started < 4
+        # What was written is brought to the disk first, however slow that is; the server is not waited for.
+        assert time.monotonic() - started < 20
         assert (pod.report.error, pod.report.message) == (
             "transient",
             "Unable to process data: interrupted by SIGTERM",

@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from devcluster.csi import clean, loop
 from devcluster.csi.generated import csi_pb2 as csi
 from devcluster.csi.generated.csi_pb2_grpc import ControllerStub, IdentityStub, NodeStub
 
@@ -147,9 +148,11 @@ class Driver:
         )
 
     def release(self, volume: csi.Volume, pod: str = "pod") -> None:
-        """What the kubelet does after the last pod."""
+        """What the kubelet does after the last pod; its device may stay for a moment, which is waited for."""
         self.unpublish(volume, pod)
         self.unstage(volume)
+        if device := loop.find(self.data / "pool" / "volumes" / f"{volume.volume_id}.img"):
+            clean.wait_until_gone(device)
 
     def grow_on_node(self, volume: csi.Volume, path: Path) -> None:
         self.node.NodeExpandVolume(csi.NodeExpandVolumeRequest(volume_id=volume.volume_id, volume_path=str(path)))

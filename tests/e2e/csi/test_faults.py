@@ -24,6 +24,7 @@ def reboot(driver: Driver) -> None:
             for mount in reversed(mounts.of(device)):
                 mounts.unmount(Path(mount.target))
             loop.detach(device)
+            clean.wait_until_gone(device)
     mounts.unmount(driver.data / "pool")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cdi_operator.cluster.errors import Unreachable
+from cdi_operator.cluster.errors import ApiError, Unreachable
 from cdi_operator.wiring.lease import GIVE_UP_S, LEASE_S, POLL_S, Election, micro_time, take
 
 NOW = datetime(2025, 6, 1, 12, 0, 0, 250, tzinfo=UTC)
@@ -63,6 +63,50 @@ def test_nothing_is_written_once_the_others_may_have_begun(later_s: float, may_w
     clock[0] += later_s
     with nullcontext() if may_write else pytest.raises(Unreachable):
         election.fence()
+
+
+class Lease:
+    """The API server, as far as one lease goes."""
+
+    def __init__(self, held_by: str, version: int) -> None:
+        self.record = {"metadata": {"name": "l", "resourceVersion": str(version)}, "spec": spec(held_by)}
+        self.requests: list[str] = []
+
+    async def get(self, kind: str, name: str, namespace: str) -> dict[str, Any]:
+        self.requests.append("get")
+        return self.record
+
+    async def replace(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        self.requests.append("replace")
+        if wanted["metadata"] != self.record["metadata"]:
+            raise ApiError(409, "Conflict", "the object has been modified")
+        self.record = wanted
+        return wanted
+
+
+@pytest.mark.parametrize(
+    ("holder", "version", "age_s", "requests", "left_to"),
+    [
+        # of the record as it is now; age of our last write     what is done                      who has it then
+        ("me", 1, 0, ["replace"], ""),
+        ("me", 2, 0, ["replace", "get", "replace"], ""),  # renewed, but nobody waited for the answer
+        ("other", 2, 0, ["replace", "get"], "other"),
+        ("me", 1, GIVE_UP_S + 0.1, [], "me"),  # it soon is free by itself
+    ],
+)
+async def test_it_is_given_back(holder: str, version: int, age_s: float, requests: list[str], left_to: str) -> None:
+    server, clock = Lease(holder, version), [100.0]
+    election = Election(client=server, namespace="cdi", identity="me", clock=lambda: clock[0])  # type: ignore[arg-type]
+    election._lease = {"metadata": {"name": "l", "resourceVersion": "1"}, "spec": spec("me")}
+    election._held_since_s = clock[0] - age_s
+    await election.release()
+    assert (server.requests, server.record["spec"]["holderIdentity"]) == (requests, left_to)
+
+
+async def test_one_that_never_had_it_gives_nothing_back() -> None:
+    server = Lease("other", 1)
+    await Election(client=server, namespace="cdi", identity="me").release()  # type: ignore[arg-type]
+    assert server.requests == []
 
 
 def test_times_are_utc_with_microseconds() -> None:
