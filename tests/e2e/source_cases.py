@@ -63,10 +63,6 @@ def on_node(image: str) -> Object:
     return registry(f"docker://{image}", pullMethod="node")
 
 
-def image_stream(name: str) -> Object:
-    return {"registry": {"imageStream": name, "pullMethod": "node"}}
-
-
 def private(there: Peers) -> Mapping[str, str]:
     return {"url": there.private("small.qcow2"), "checksum": f"sha256:{there.checksums['small.qcow2']}"}
 
@@ -115,7 +111,13 @@ CASES = [
         "small.qcow2",
         "csi-wffc",
     ),
-    Case("image-stream", lambda _: image_stream("golden:stable"), "small.qcow2", "csi", "Block"),
+    Case(
+        "image-stream",
+        example("import-image-stream.yaml", lambda _: {"imageStream": "golden:stable"}),
+        "small.qcow2",
+        "csi",
+        "Block",
+    ),
     Case(
         "archive",
         example("import-archive.yaml", lambda there: {"url": there.web.url("files.tar.gz")}),
@@ -209,7 +211,7 @@ WRONG = [
     Wrong("two-disks", lambda _: on_node(TWO_ON_NODE), "Error", "image directory contains more than one file"),
     Wrong(
         "no-image-stream",
-        lambda _: image_stream("fedora:40"),
+        example("import-image-stream.yaml", lambda _: {}),
         "ErrStartingPod",
         "ImageStream 'fedora' not found (without OpenShift, name the image by its url)",
     ),
