@@ -1,4 +1,4 @@
-"""Where the imports go: a fresh file, and a loop device over a fresh one."""
+"""Where the imports go: a fresh file, and a loop device over a fresh one, which like a disk keeps nothing in memory."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def loop_device(backing: Path, size_bytes: int) -> Iterator[list[Place]]:
         return
     with backing.open("wb") as file:
         file.truncate(size_bytes)
-    attach: list[str | Path] = ["losetup", "--find", "--show", backing]
+    attach: list[str | Path] = ["losetup", "--direct-io=on", "--find", "--show", backing]
     device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
     try:
         yield [Place("block", Path(device), backing)]
