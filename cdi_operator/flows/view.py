@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from cdi_operator.flows.actions import Object, Ref
@@ -47,6 +47,11 @@ class Found:
     object: Object | None
     """None: there is none."""
     at: datetime
+
+
+def outdated(found: Found | None, fresh: timedelta, now: datetime) -> bool:
+    """Whether it has to be looked at (again) before anything is decided by it."""
+    return found is None or now - found.at >= fresh
 
 
 class View(Protocol):

@@ -14,6 +14,7 @@ from cdi_operator.api import annotations as names
 from cdi_operator.flows.actions import Look, Plan, Ref
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.seen import Claim
+from cdi_operator.flows.view import outdated
 
 API_VERSION, KIND = "image.openshift.io/v1", "ImageStream"
 FRESH = timedelta(seconds=10)
@@ -31,8 +32,8 @@ def stream_and_tag(claim: Claim) -> tuple[str, str]:
 def look(state: State, now: datetime) -> Plan:
     """Nobody follows the ImageStreams of all users: this one is read when it is needed, and just before that."""
     stream, _ = stream_and_tag(state.claim)
-    outdated = state.image_stream is None or now - state.image_stream.at >= FRESH
-    return (Look(Ref(API_VERSION, KIND, stream, state.claim.ref.namespace)),) if stream and outdated else ()
+    wanted = stream and outdated(state.image_stream, FRESH, now)
+    return (Look(Ref(API_VERSION, KIND, stream, state.claim.ref.namespace)),) if wanted else ()
 
 
 def wrong(state: State) -> str:

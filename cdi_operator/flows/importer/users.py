@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from cdi_operator.flows.actions import LookForUsers, Plan
 from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.seen import Claim, controller
+from cdi_operator.flows.view import outdated
 from cdi_operator.storage.names import prime_name
 
 FRESH = timedelta(seconds=5)
@@ -18,9 +19,8 @@ FRESH = timedelta(seconds=5)
 
 def look(state: State, now: datetime) -> Plan:
     """Nobody follows the pods of all users: they are asked for just before they matter."""
-    seen = state.users
-    outdated = seen is None or now - seen.at >= FRESH
-    return (LookForUsers(state.claim.ref),) if outdated and not is_hidden(state.claim) else ()
+    wanted = not is_hidden(state.claim) and outdated(state.users, FRESH, now)
+    return (LookForUsers(state.claim.ref),) if wanted else ()
 
 
 def in_the_way(state: State) -> str:

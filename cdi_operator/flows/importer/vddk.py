@@ -18,6 +18,7 @@ from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.importer.volumes import Mount
 from cdi_operator.flows.seen import Claim
 from cdi_operator.flows.settings import Settings
+from cdi_operator.flows.view import outdated
 
 CONFIG_MAP = "v2v-vmware"
 """Of the installation."""
@@ -48,9 +49,9 @@ def extra_args(claim: Claim) -> str:
 
 def look(state: State, now: datetime) -> Plan:
     """Nobody follows the ConfigMaps of all users: this one is read when it is needed, and just before that."""
-    name, seen = extra_args(state.claim), state.extra_args
-    outdated = seen is None or now - seen.at >= FRESH
-    return (Look(Ref("v1", "ConfigMap", name, state.claim.ref.namespace)),) if name and outdated else ()
+    name = extra_args(state.claim)
+    wanted = name and outdated(state.extra_args, FRESH, now)
+    return (Look(Ref("v1", "ConfigMap", name, state.claim.ref.namespace)),) if wanted else ()
 
 
 def wrong(state: State) -> str:
