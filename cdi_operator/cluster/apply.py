@@ -29,7 +29,6 @@ from cdi_operator.flows.actions import (
     Ensure,
     Issue,
     Look,
-    LookForUsers,
     Object,
     PatchMeta,
     PatchSpec,
@@ -37,10 +36,9 @@ from cdi_operator.flows.actions import (
     Plan,
     Ref,
     Wait,
-    users_of,
 )
-from cdi_operator.flows.seen import uses
-from cdi_operator.flows.view import Found
+from cdi_operator.flows.seen import controller, uses
+from cdi_operator.flows.view import IN_USE, Found
 
 log = structlog.get_logger(__name__)
 
@@ -102,23 +100,19 @@ class Applier:
                     there = await self._client.get(ref.kind, ref.name, ref.namespace)
                     self._cache.looked(ref, Found(there, self._now()))
                     waits.append(AT_ONCE_S)
-                case LookForUsers(claim):
-                    self._cache.looked(users_of(claim), Found(await self._users(claim), self._now()))
-                    waits.append(AT_ONCE_S)
                 case Wait(seconds):
                     waits.append(seconds)
         return min((seconds for seconds in waits if seconds), default=None)
-
-    async def _users(self, claim: Ref) -> Object:
-        pages = self._client.list("Pod", namespace=claim.namespace, fields=AT_WORK)
-        pods = [{"metadata": pod["metadata"]} async for page, _ in pages for pod in page if uses(pod, claim.name)]
-        return {"apiVersion": "v1", "kind": "PodList", "items": pods}
 
     async def _make(self, action: Create | Ensure, obj: Object) -> float:
         """0 when it is there now; else the seconds until it is worth another try."""
         refusals = self._cache.refusals
         if wait_s := refusals.wait_s(obj, self._now()):
             return wait_s
+        if isinstance(action, Create) and action.unused and (pod := await self._user(action.unused)):
+            claim = action.unused
+            text = f"pod {claim.namespace}/{pod} using PersistentVolumeClaim {claim.name}"
+            return self._refused(obj, ApiError(CONFLICT, IN_USE, text))
         if isinstance(action, Create) and action.as_seen:
             # The API server writes nothing when nothing changes, but it refuses to where the version is another.
             await self._patch(action.as_seen.ref, _only_for(action.as_seen.resource_version))
@@ -131,15 +125,28 @@ class Applier:
                 await self._look_who_has_the_name(obj, error)
             elif error.status not in REFUSED:
                 raise
-            if refusals.refused(obj, error, self._now()):
-                log.info("refused", kind=obj["kind"], **_name(obj), reason=error.reason, error=error.message)
-                raise Stale(error.message) from error
-            return refusals.wait_s(obj, self._now())
+            return self._refused(obj, error)
         if isinstance(action, Create):
             log.info("created", kind=obj["kind"], **_name(obj))
         if self._follows(made):
             self._cache.put(made)
         return 0.0
+
+    def _refused(self, obj: Object, error: ApiError) -> float:
+        """The seconds until it is worth another try. Raises Stale when the refusal is news to whoever planned this."""
+        if self._cache.refusals.refused(obj, error, self._now()):
+            log.info("refused", kind=obj["kind"], **_name(obj), reason=error.reason, error=error.message)
+            raise Stale(error.message) from error
+        return self._cache.refusals.wait_s(obj, self._now())
+
+    async def _user(self, claim: Ref) -> str:
+        """The first pod by name, not one that the claim controls, that uses the claim and is not over; mostly none.
+        Nobody follows the pods of all users.
+        """
+        pages = self._client.list("Pod", namespace=claim.namespace, fields=AT_WORK)
+        using = [pod async for page, _ in pages for pod in page if uses(pod, claim.name)]
+        others = [pod["metadata"]["name"] for pod in using if (controller(pod) or {}).get("uid") != claim.uid]
+        return min(others, default="")
 
     async def _look_who_has_the_name(self, obj: Object, conflict: ApiError) -> None:
         """Raises Stale when the next look will see the object that was faster; returns when it is one that we do not

@@ -43,11 +43,13 @@ class Seen:
 class Create:
     """Make an object that is not there. If it is by now, somebody was faster: the key is observed again.
 
-    So it is when `as_seen`, where it is given, has changed by now: nothing is made.
+    So it is when `as_seen`, where it is given, has changed by now: nothing is made. Nor while a pod, of anybody, uses
+    the claim `unused`: that is a refusal (`View.refusal`).
     """
 
     object: Object
     as_seen: Seen | None = None
+    unused: Ref | None = None
 
 
 @dataclass(frozen=True)
@@ -115,20 +117,6 @@ class Look:
 
 
 @dataclass(frozen=True)
-class LookForUsers:
-    """Ask which pods, of anybody, use a claim and are not over. The key is observed again with them: what was found is
-    the PodList `users_of` the claim.
-    """
-
-    claim: Ref
-
-
-def users_of(claim: Ref) -> Ref:
-    """What a `LookForUsers` is remembered as."""
-    return Ref("v1", "PodList", claim.name, claim.namespace)
-
-
-@dataclass(frozen=True)
 class Wait:
     """Look again after so many seconds, whatever happens in between."""
 
@@ -155,5 +143,5 @@ class Issue:
     """Of the server that shows it."""
 
 
-Action = Create | Ensure | PatchStatus | PatchMeta | PatchSpec | Delete | Emit | Look | LookForUsers | Wait | Issue
+Action = Create | Ensure | PatchStatus | PatchMeta | PatchSpec | Delete | Emit | Look | Wait | Issue
 Plan = tuple[Action, ...]

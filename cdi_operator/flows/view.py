@@ -13,6 +13,8 @@ from typing import Protocol
 from cdi_operator.flows.actions import Object, Ref
 from cdi_operator.flows.transfer import Reading
 
+IN_USE = "InUse"
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -25,7 +27,9 @@ class Refusal:
 
     ref: Ref
     reason: str
-    """Reason of the API's status: Forbidden, Invalid, BadRequest; AlreadyExists when a stranger has the name."""
+    """Reason of the API's status: Forbidden, Invalid, BadRequest; AlreadyExists when a stranger has the name. IN_USE is
+    our own: the claim is not `Create.unused`.
+    """
     message: str
     at: datetime
 
@@ -33,6 +37,10 @@ class Refusal:
     def exceeds_quota(self) -> bool:
         """The API server has no reason of its own for it: a Forbidden whose message says so."""
         return "exceeded quota" in self.message
+
+    @property
+    def in_use(self) -> bool:
+        return self.reason == IN_USE
 
     @property
     def namespace_ends(self) -> bool:

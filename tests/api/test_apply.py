@@ -20,7 +20,6 @@ from cdi_operator.flows.actions import (
     Delete,
     Ensure,
     Look,
-    LookForUsers,
     PatchMeta,
     PatchSpec,
     PatchStatus,
@@ -124,19 +123,34 @@ async def test_what_nobody_follows_is_read_when_asked_for(applier: Applier, cach
         assert (found.object["data"] if found.object else None) == wanted
 
 
-async def test_pods_that_use_a_claim(applier: Applier, cache: Cache, client: Client, namespace: str) -> None:
-    """Anybody's, and only those that are not over."""
+async def test_a_claim_that_pods_use(
+    applier: Applier, cache: Cache, clock: Clock, client: Client, namespace: str
+) -> None:
+    """Anybody's, and only those that are not over: nothing is made for it until the last of them is."""
     claim = Ref("v1", "PersistentVolumeClaim", "disk", namespace)
     for name, used, phase in (("runs", "disk", "Running"), ("over", "disk", "Succeeded"), ("else", "other", "Running")):
         made = pod(namespace, {}, name=name)
         made["spec"]["volumes"] = [{"name": "disk", "persistentVolumeClaim": {"claimName": used}}]
         await client.create(made)
         await client.patch(Ref("v1", "Pod", name, namespace), {"status": {"phase": phase}}, subresource="status")
-    assert await applier.carry_out((LookForUsers(claim),))
-    found = cache.found("PodList", "disk", namespace)
-    assert found is not None
-    assert found.object is not None
-    assert [each["metadata"]["name"] for each in found.object["items"]] == ["runs"]
+    plan: Plan = (Create(pod(namespace, LABELS), unused=claim),)
+    with pytest.raises(Stale):
+        await applier.carry_out(plan)
+    refusal = cache.refusal("Pod", "importer-disk", namespace)
+    assert refusal is not None
+    assert (refusal.in_use, refusal.message) == (True, f"pod {namespace}/runs using PersistentVolumeClaim disk")
+    before = requests()
+    assert await applier.carry_out(plan) == 1.0
+    assert requests() == before, "held back"
+    clock.pass_s(1)
+    assert await applier.carry_out(plan) == 2.0
+    assert await client.get("Pod", "importer-disk", namespace) is None
+    over = Ref("v1", "Pod", "runs", namespace)
+    await client.patch(over, {"status": {"phase": "Failed"}}, subresource="status")
+    clock.pass_s(2)
+    await applier.carry_out(plan)
+    assert cache.get("Pod", "importer-disk", namespace)
+    assert cache.refusal("Pod", "importer-disk", namespace) is None
 
 
 async def test_an_empty_plan_makes_no_request(applier: Applier) -> None:

@@ -22,7 +22,6 @@ from cdi_operator.flows.actions import (
     Ensure,
     Issue,
     Look,
-    LookForUsers,
     Object,
     PatchMeta,
     PatchSpec,
@@ -31,9 +30,8 @@ from cdi_operator.flows.actions import (
     Ref,
     Seen,
     Wait,
-    users_of,
 )
-from cdi_operator.flows.seen import timestamp, uses
+from cdi_operator.flows.seen import timestamp
 from cdi_operator.flows.transfer import Reading
 from cdi_operator.flows.view import Found, Refusal
 
@@ -87,15 +85,7 @@ class World:
         return self.refusals.get((kind, namespace, name))
 
     def found(self, kind: str, name: str, namespace: str = "") -> Found | None:
-        """Which pods use a claim has always just been looked at, unless a test says otherwise."""
-        if kind == "PodList" and (kind, namespace, name) not in self.seen:
-            return Found({"items": self.users(name, namespace)}, self.now)
         return self.seen.get((kind, namespace, name))
-
-    def users(self, claim: str, namespace: str) -> list[Object]:
-        """Pods that use a claim and are not over."""
-        pods = [pod for pod in self.all("Pod") if pod["metadata"]["namespace"] == namespace and uses(pod, claim)]
-        return [pod for pod in pods if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")]
 
     # What a test does -------------------------------------------------------------------------------------------
 
@@ -149,9 +139,6 @@ class World:
                 self.emitted.append(action)
             case Look(ref):
                 self.seen[_key_of(ref)] = Found(self._objects.get(_key_of(ref)), self.now)
-            case LookForUsers(ref):
-                users = {"items": self.users(ref.name, ref.namespace)}
-                self.seen[_key_of(users_of(ref))] = Found(users, self.now)
             case Wait():
                 pass
 

@@ -53,7 +53,6 @@ def observe(view: View, key: Key) -> State | None:
         vddk_image=(config_map(view, vddk.CONFIG_MAP) or {}).get(vddk.KEY, ""),
         extra_args=view.found("ConfigMap", vddk.extra_args(found), namespace),
         image_stream=view.found(image_streams.KIND, image_streams.stream_and_tag(found)[0], namespace),
-        users=view.found("PodList", name, namespace),
         proxy_ca=bundle(config_map(view, installed.proxy.trusted_ca) or {}),
     )
 

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from cdi_operator.api import annotations as names
 from cdi_operator.api import reasons
 from cdi_operator.flows import stages, transfer
-from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan, Seen, Wait
+from cdi_operator.flows.actions import Create, Delete, Emit, PatchMeta, Plan, Ref, Seen, Wait
 from cdi_operator.flows.difference import changes
-from cdi_operator.flows.importer import image_streams, proxy, turns, users, vddk
+from cdi_operator.flows.importer import image_streams, proxy, turns, vddk
 from cdi_operator.flows.importer.attempt import attempt
 from cdi_operator.flows.importer.nudge import nudge
 from cdi_operator.flows.importer.pod import importer_pod
@@ -24,7 +24,7 @@ from cdi_operator.flows.importer.state import State
 from cdi_operator.flows.importer.words import Fate, told
 from cdi_operator.flows.seen import Claim, Worker, remaining_s
 from cdi_operator.flows.settings import Settings
-from cdi_operator.storage.names import importer_pod_name
+from cdi_operator.storage.names import importer_pod_name, prime_name
 
 COMPONENT = "import-controller"
 BOUND = (names.BOUND, names.BOUND_MESSAGE, names.BOUND_REASON)
@@ -65,7 +65,7 @@ def start(state: State, settings: Settings, now: datetime) -> Plan:
     if look := vddk.look(state, now) or image_streams.look(state, now):
         return look
     pod = importer_pod(state, settings)
-    make = (*proxy.copied(state, settings), Create(pod, as_seen(state)))
+    make = (*proxy.copied(state, settings), Create(pod, as_seen(state), unused(state.claim)))
     text = (
         f"Error starting pod '{pod['metadata']['name']}': "
         "For more information, request access to cdi-deploy logs from your sysadmin"
@@ -77,14 +77,12 @@ def start(state: State, settings: Settings, now: datetime) -> Plan:
     if wrong := vddk.wrong(state) or image_streams.wrong(state):
         again = Wait(vddk.FRESH.total_seconds())
         return (*told_on_claim(state, reasons.ERR_STARTING_POD, f"{text}: {wrong}"), again)
-    if look := users.look(state, now):
-        return look
-    if used := users.in_the_way(state):
-        return (*told_on_claim(state, reasons.IMPORT_TARGET_IN_USE, used), Wait(users.FRESH.total_seconds()))
     if (waiting := turns.wait(state, now)) is not None:
         return waiting
     if state.refusal is None or state.refusal.namespace_ends:
         return make
+    if state.refusal.in_use:
+        return (*told_on_claim(state, reasons.IMPORT_TARGET_IN_USE, state.refusal.message), *make)
     reason = reasons.ERR_EXCEEDED_QUOTA if state.refusal.exceeds_quota else reasons.ERR_STARTING_POD
     return (*told_on_claim(state, reason, f"{text}: {state.refusal.message}"), *make)
 
@@ -106,7 +104,16 @@ def as_seen(state: State) -> Seen | None:
     stages: when it is done with it is gone, too.
     """
     claim = state.claim
-    return None if users.is_hidden(claim) and not state.stage else Seen(claim.ref, claim.resource_version)
+    return None if is_hidden(claim) and not state.stage else Seen(claim.ref, claim.resource_version)
+
+
+def unused(claim: Claim) -> Ref | None:
+    """What a machine may run on is not written to (spec: event ImportTargetInUse). Nobody can use a hidden claim."""
+    return None if is_hidden(claim) else claim.ref
+
+
+def is_hidden(claim: Claim) -> bool:
+    return claim.name == prime_name(claim.owner_uid)
 
 
 def move_on(state: State) -> Plan:

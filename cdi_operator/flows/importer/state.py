@@ -47,7 +47,5 @@ class State:
     """The ConfigMap with settings for that library, where one is named and has been looked at."""
     image_stream: Found | None = None
     """The ImageStream that names the image, where one does and has been looked at."""
-    users: Found | None = None
-    """Pods of anybody that use the claim, where that has been looked at."""
     proxy_ca: str = ""
     """Certificates (PEM) that vouch for the installation's proxy; empty where there are none."""
