@@ -41,10 +41,31 @@ def places(home: Path, size_bytes: int) -> Iterator[list[Place]]:
     """A file, and where we may have one a loop device."""
     home.mkdir(parents=True, exist_ok=True)
     try:
-        with loop_device(home / "backing", size_bytes) as block:
-            yield [Place("file", home / "disk.img", home / "disk.img"), *block]
+        with loop_device(home / "backing", size_bytes) as block, directory(home, size_bytes) as files:
+            yield [Place("file", files / "disk.img", files / "disk.img"), *block]
     finally:
         shutil.rmtree(home)
+
+
+@contextmanager
+def directory(home: Path, size_bytes: int) -> Iterator[Path]:
+    """`home`, or a filesystem in it that claims to have the room which this disk has not.
+
+    An import asks whether the whole image fits, also where most of it will be holes. Only root may mount one.
+    """
+    if shutil.disk_usage(home).free > size_bytes or os.geteuid() != 0:
+        yield home
+        return
+    mounted = home / "files"
+    mounted.mkdir()
+    with loop_device(home / "filesystem", size_bytes + size_bytes // 8) as [block]:
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-m", "0", block.out], check=True)
+        # What is deleted in it is given back to the disk.
+        subprocess.run(["mount", "--options=discard", block.out, mounted], check=True)
+        try:
+            yield mounted
+        finally:
+            subprocess.run(["umount", mounted], check=True)
 
 
 @contextmanager
