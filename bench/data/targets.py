@@ -57,7 +57,10 @@ def directory(home: Path, size_bytes: int) -> Iterator[Path]:
         yield home
         return
     mounted = home / "files"
-    mounted.mkdir()
+    mounted.mkdir(exist_ok=True)
+    if mounted.is_mount():
+        # Of a bench that was killed.
+        subprocess.run(["umount", mounted], check=True)
     with loop_device(home / "filesystem", size_bytes + size_bytes // 8) as [block]:
         subprocess.run(["mke2fs", "-q", "-t", "ext4", "-m", "0", block.out], check=True)
         # What is deleted in it is given back to the disk.
