@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 FOOTER_COOKIE = b"conectix"
 SECTOR_BYTES = 512
+GRAIN_BYTES = 64 << 10
+"""What decompressors and archives bring may begin and end anywhere. A device reads a block of which it gets a part, and
+a target looks for zeros in grains."""
 FOOTER_GRAIN_BYTES = 2048
 """Disks are multiples of this, so a file that is a sector larger is a fixed VHD."""
 
@@ -64,9 +67,29 @@ class Raw:
             yield from self._source.read_ranges([(start, end - start) for start, end in gaps])
             return
         offset = 0
-        for view in self._source.stream():
+        for view in in_grains(self._source.stream()):
             yield offset, view
             offset += len(view)
+
+
+def in_grains(views: Iterator[memoryview]) -> Iterator[memoryview]:
+    """The same bytes, cut at multiples of the grain. Only grains that lie in two views or more are copied."""
+    begun = bytearray()
+    for view in views:
+        if begun:
+            missing = GRAIN_BYTES - len(begun)
+            begun += view[:missing]
+            view = view[missing:]
+            if len(begun) < GRAIN_BYTES:
+                continue
+            yield memoryview(begun)
+            begun = bytearray()
+        whole = len(view) - len(view) % GRAIN_BYTES
+        if whole:
+            yield view[:whole]
+        begun += view[whole:]
+    if begun:
+        yield memoryview(begun)
 
 
 def may_be_footer(begin: Buffer) -> bool:

@@ -1,7 +1,8 @@
 """What is compressed, as a source around a source: its bytes are those inside.
 
-Decompression runs in a thread of its own, a little ahead of what writes. What comes out is bounded by what the target
-holds, so a bomb costs no more than a full volume would.
+Decompression runs in a thread of its own, ahead of what writes: it goes on while the disk is slow, and the disk goes on
+while nothing comes but holes (raw.gz takes a tenth less with 32 MiB ahead than with 4). What comes out is bounded by
+what the target holds, so a bomb costs no more than a full volume would.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from queue import Empty, Queue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, NoReturn
 
-from importer_image.codec.stream import decompressed
-from importer_image.memory import keep_freed
+from importer_image.codec.stream import OUTPUT_BYTES, decompressed
+from importer_image.memory import keep_freed, limit_bytes
 
 if TYPE_CHECKING:
     from importer_image.source import Range, Source
 
-AHEAD = 4
+LEAST_AHEAD, MOST_AHEAD = 4, 32
 """Pieces of the output that wait to be written."""
+MEMORY_SHARE = 32
+"""They may be this part of our memory."""
 JOIN_S = 2.0
 
 
@@ -33,7 +36,7 @@ class Decompressed:
         self._stop = Event()
         self._chunks = decompressed(source.stream(), codec)
         self._peeked: list[bytes] = []
-        self._waiting: Queue[bytes | BaseException | None] = Queue(AHEAD)
+        self._waiting: Queue[bytes | BaseException | None] = Queue(pieces_ahead(limit_bytes()))
         self._thread: Thread | None = None
 
     def peek(self, length: int) -> bytes:
@@ -73,3 +76,8 @@ class Decompressed:
             self._waiting.put(None)
         except BaseException as error:
             self._waiting.put(error)
+
+
+def pieces_ahead(memory_bytes: int) -> int:
+    """How many pieces may wait to be written in a process that has so much memory."""
+    return min(max(memory_bytes // MEMORY_SHARE // OUTPUT_BYTES, LEAST_AHEAD), MOST_AHEAD)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from importer_image.memory import limit_bytes
+from importer_image.source.decompressed import pieces_ahead
 
 MIB = 1 << 20
 MACHINE_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -37,3 +38,8 @@ def test_limit(groups: str, files: dict[str, int | str], limit: int, tmp_path: P
         path.write_text(f"{content}\n")
     assert limit_bytes(str(tmp_path / "groups"), str(tmp_path / "cgroup")) == limit
     assert limit_bytes(str(tmp_path / "none"), str(tmp_path / "cgroup")) == MACHINE_BYTES
+
+
+@pytest.mark.parametrize(("memory", "pieces"), [(64, 4), (128, 4), (600, 18), (1024, 32), (64 << 10, 32)])
+def test_decoded_ahead(memory: int, pieces: int) -> None:
+    assert pieces_ahead(memory * MIB) == pieces
