@@ -2,21 +2,23 @@
 
 The order is everything: what was written to the disk is waited for until it is on stable storage, and only then the
 journal speaks of it. Both happen beside the transfer; the first also where there is no journal, so that the disk works
-all the time and not only in the end. An attempt goes on only where the journal tells of the same
-source (by what the server says that it can be recognised by), the same job and the same unfinished disk; and whatever
-it says else, it is looked at closely, because it lies where users can write.
+all the time and not only in the end. Zeros where the disk reads as zeros anyway change nothing: the journal speaks of
+them at once. An attempt goes on only where the journal tells of the same source (by what the server says that it can be
+recognised by), the same job and the same unfinished disk; and whatever it says else, it is looked at closely, because
+it lies where users can write.
 
-After a kill so much is fetched twice: what was not yet settled, at most twice EVERY_BYTES, and what had come but was
-not yet written, which is the window of the source, at most 32 MiB.
+After a kill so much is fetched twice: what was not yet settled, at most twice EVERY_BYTES, zeros that were not yet
+noted, at most HOLES_BYTES, and what had come but was not yet written, which is the window of the source, 32 MiB.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from importer_image.covered import UNTOUCHED, Covered
@@ -26,46 +28,60 @@ from importer_image.log import log
 from importer_image.progress import Progress
 from importer_image.target import Target
 
-EVERY_BYTES = 12 << 20
-VERSION = 1
+EVERY_BYTES = 10 << 20
+HOLES_BYTES = 4 << 20
+VERSION = 2
 MOST_INTERVALS = 64 << 10
-"""As many as a decoder leaves open at a time. Where there are more, the shortest are forgotten and come again."""
+"""In a journal, half of them as it begins: as many as a decoder leaves open at a time. Where there are more, the
+shortest are forgotten and come again."""
+NUMBERS = re.compile(r"[0-9]{1,20}(?: [0-9]{1,20})*")
 
+Interval = tuple[int, int]
+"""First byte and end."""
 Identity = Mapping[str, str]
 """What must be the same for an attempt to go on, by the name under which the log tells what is not."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """The content of a journal."""
+    """The content of a journal: a line that says of what, and lines of what is done, each with all that is new."""
 
     identity: Identity
     covered: Covered
     fetched_bytes: int
     """How much of the source that took. Only for showing progress."""
 
-    def to_json(self) -> str:
-        covered = self.covered.longest(MOST_INTERVALS).bounds
-        raw = {"version": VERSION, **self.identity, "fetched": self.fetched_bytes, "covered": covered}
-        return json.dumps(raw, separators=(",", ":"))
+    def to_text(self) -> str:
+        return json.dumps({"version": VERSION, **self.identity}) + "\n" + line(self.covered, self.fetched_bytes)
 
     @classmethod
-    def from_json(cls, text: str, virtual_bytes: int) -> Record:
-        """Raises ValueError for what cannot be one of a disk of that size."""
+    def from_text(cls, text: str, virtual_bytes: int) -> Record:
+        """Raises ValueError for what cannot be one of a disk of that size. A last line without its end is no line."""
+        head, *lines = text.split("\n")[:-1] or [""]
         try:
-            raw: dict[str, Any] = json.loads(text)
-            version, fetched, bounds = (raw.pop(name) for name in ("version", "fetched", "covered"))
+            identity: dict[str, Any] = json.loads(head)
+            version = identity.pop("version")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f"not a journal ({type(error).__name__})") from error
         if version != VERSION:
             raise ValueError("of another version")
-        if not isinstance(bounds, list) or not all(type(number) is int for number in (fetched, *bounds)):
-            raise ValueError("not numbers where numbers belong")
-        if len(bounds) > 2 * MOST_INTERVALS or not all(0 <= number <= virtual_bytes for number in bounds):
-            raise ValueError("not of this disk")
-        if not all(isinstance(value, str) for value in raw.values()):
+        if not all(isinstance(value, str) for value in identity.values()):
             raise ValueError("not texts where texts belong")
-        return cls(raw, Covered(bounds), max(fetched, 0))
+        if not all(map(NUMBERS.fullmatch, lines)):
+            raise ValueError("not numbers where numbers belong")
+        fetched_bytes, covered, count = 0, Covered(), 0
+        for each in lines:
+            fetched_bytes, *bounds = map(int, each.split(" "))
+            count += len(bounds)
+            if count > 2 * MOST_INTERVALS or not all(0 <= number <= virtual_bytes for number in bounds):
+                raise ValueError("not of this disk")
+            for start, end in Covered(bounds).intervals:
+                covered.add(start, end)
+        return cls(identity, covered, fetched_bytes)
+
+
+def line(covered: Covered, fetched_bytes: int) -> str:
+    return " ".join(map(str, (fetched_bytes, *covered.bounds))) + "\n"
 
 
 class Attempt:
@@ -76,10 +92,16 @@ class Attempt:
         self._target = target
         self._identity = identity
         self._progress = progress
-        self._covered = Covered()
-        self._pending: list[tuple[int, int]] = []
+        self._changes = 0
+        self._pending = Spans()
         """Written, but not known to be settled."""
-        self._pending_bytes = 0
+        self._holes = Spans()
+        """Zeros that changed nothing."""
+        self._covered = Covered()
+        """What the journal speaks of."""
+        self._noting = Lock()
+        self._noted = MOST_INTERVALS
+        """Intervals in lines behind the first: where there are many, and at first, the journal is written anew."""
         self._saving: Thread | None = None
         self._failure: ImportFailure | None = None
         self._silent = True
@@ -98,17 +120,16 @@ class Attempt:
 
     def wrote(self, extent: Extent) -> None:
         """Raises ImportFailure when something that was written before cannot be settled."""
-        self._pending_bytes += extent.length if extent.data is not None else 0
-        full = self._pending_bytes >= EVERY_BYTES
+        hole, self._changes = self._target.changes == self._changes, self._target.changes
+        spans = self._holes if hole else self._pending
+        spans.add(extent, self._target.withheld_bytes)
         if self._silent:
             # Nothing is written down, but the disk works meanwhile, instead of all at once in the end.
-            if full and not (self._saving and self._saving.is_alive()):
-                self.wait()
-                self._settle(None)
-            return
-        self._pending.append((max(extent.offset, self._target.withheld_bytes), extent.offset + extent.length))
-        if full:
-            self.wait()
+            if self._pending.fetched_bytes >= EVERY_BYTES and not (self._saving and self._saving.is_alive()):
+                self._save()
+        elif self._holes.fetched_bytes >= HOLES_BYTES and self._saved:
+            self._note(self._holes.take())
+        elif self._pending.fetched_bytes >= EVERY_BYTES or self._holes.fetched_bytes >= HOLES_BYTES:
             self._save()
 
     def wait(self) -> None:
@@ -136,7 +157,7 @@ class Attempt:
         if not text:
             return None
         try:
-            record = Record.from_json(text, virtual_bytes)
+            record = Record.from_text(text, virtual_bytes)
         except ValueError as error:
             log("starting again", reason=f"the journal is {error}")
             return None
@@ -149,32 +170,55 @@ class Attempt:
 
     def _save(self) -> None:
         """Begin to settle and write down all that is pending."""
-        for start, end in self._pending:
-            self._covered.add(start, end)
-        record = Record(
-            {**self._identity, "disk": self._target.imprint()},
-            Covered(self._covered.bounds),
-            self._progress.resumed_bytes + self._progress.source_bytes,
-        )
-        self._pending = []
-        self._settle(record)
-
-    def _settle(self, record: Record | None) -> None:
-        self._pending_bytes = 0
-        self._saving = Thread(target=self._settle_and_write, args=(record,), daemon=True)
+        self.wait()
+        spans = self._pending.take() + self._holes.take()
+        self._saving = Thread(target=self._settle_and_note, args=(spans,), daemon=True)
         self._saving.start()
 
-    def _settle_and_write(self, record: Record | None) -> None:
+    def _settle_and_note(self, spans: Sequence[Interval]) -> None:
         try:
             self._target.settle()
         except ImportFailure as failure:
             self._failure = failure
             return
-        journal = self._target.journal
-        if journal and record:
+        if not self._silent:
+            self._note(spans)
+
+    def _note(self, spans: Sequence[Interval]) -> None:
+        journal, news = self._target.journal, Covered()
+        if not journal:
+            return
+        with self._noting:
+            for start, end in spans:
+                news.add(start, end)
+                self._covered.add(start, end)
+            self._noted += len(news.intervals)
+            fetched_bytes = self._progress.resumed_bytes + self._progress.source_bytes
             try:
-                journal.write(record.to_json())
+                if self._noted < MOST_INTERVALS // 2:
+                    journal.append(line(news, fetched_bytes))
+                else:
+                    identity = {**self._identity, "disk": self._target.imprint()}
+                    longest = self._covered.longest(MOST_INTERVALS // 2)
+                    journal.replace(Record(identity, longest, fetched_bytes).to_text())
+                    self._noted = 0
                 self._saved = True
             except OSError as error:
                 log("no journal: a restart will begin again", path=journal.path, error=error.strerror or error)
                 self._silent = True
+
+
+class Spans:
+    """Parts of the disk that are done, but not noted."""
+
+    def __init__(self) -> None:
+        self.fetched_bytes = 0
+        self._spans: list[Interval] = []
+
+    def add(self, extent: Extent, withheld_bytes: int) -> None:
+        self.fetched_bytes += extent.length if extent.data is not None else 0
+        self._spans.append((max(extent.offset, withheld_bytes), extent.offset + extent.length))
+
+    def take(self) -> list[Interval]:
+        taken, self._spans, self.fetched_bytes = self._spans, [], 0
+        return taken

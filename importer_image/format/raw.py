@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from importer_image.covered import UNTOUCHED, Covered
 from importer_image.extent import Buffer, Extent, Extents
+from importer_image.format.interleave import interleaved
+from importer_image.source import about
 
 if TYPE_CHECKING:
     from importer_image.source import Source
@@ -62,9 +64,10 @@ class Raw:
 
     def _pieces(self, covered: Covered) -> Iterator[tuple[int, memoryview]]:
         """All of the source, or what is left of one that can be read by range."""
-        if covered and self._source.ranged and self._source.size_bytes is not None:
-            gaps = covered.gaps(0, self._source.size_bytes)
-            yield from self._source.read_ranges([(start, end - start) for start, end in gaps])
+        size_bytes, in_any_order = self._source.size_bytes, about(self._source).in_any_order
+        if self._source.ranged and size_bytes is not None and (covered or in_any_order):
+            left = [(start, end - start) for start, end in covered.gaps(0, size_bytes)]
+            yield from self._source.read_ranges(interleaved(left) if in_any_order else left)
             return
         offset = 0
         for view in in_grains(self._source.stream()):

@@ -83,6 +83,8 @@ class About:
     identity: str = ""
     """Another source with the same one surely has the same bytes, also days later. Holds no secrets; empty where there
     is nothing to recognise it by."""
+    in_any_order: bool = False
+    """Its ranges may be read in any order: there is nothing that only its whole stream is compared with."""
     vddk_info: Mapping[str, str] = field(default_factory=dict)
     """Of the VMware library, for the report. It is complete when everything has been read, not before."""
 

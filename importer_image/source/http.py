@@ -115,7 +115,8 @@ class HttpSource:
         self.size_bytes = visit.answer.facts.size_bytes
         self.ranged = visit.answer.ranged
         lasting = visit.answer.facts.lasting
-        self.about = About({}, self.size_bytes, f"{site.origin.fingerprint} {lasting}" if lasting else "")
+        identity = f"{site.origin.fingerprint} {lasting}" if lasting else ""
+        self.about = About({}, self.size_bytes, identity, in_any_order=True)
         self._site = site
         self._visit = visit
         self._crew = Crew(max(1, connections))

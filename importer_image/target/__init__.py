@@ -28,6 +28,10 @@ class Target(Protocol):
         """Data that was really written; zeros that became holes do not count."""
 
     @property
+    def changes(self) -> int:
+        """Grows with everything for which `settle` has to wait; not with zeros where there are zeros."""
+
+    @property
     def journal(self) -> Journal | None:
         """Where to write down how far the import is; None: nowhere. It ends with the import, done or discarded."""
 

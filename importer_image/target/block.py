@@ -57,6 +57,10 @@ class BlockTarget:
     def written_bytes(self) -> int:
         return self._writer.written_bytes
 
+    @property
+    def changes(self) -> int:
+        return self._writer.changes
+
     def imprint(self) -> str:
         if self._number:
             return self._number

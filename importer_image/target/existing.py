@@ -50,6 +50,10 @@ class ExistingDisk:
     def written_bytes(self) -> int:
         return self._writer.written_bytes
 
+    @property
+    def changes(self) -> int:
+        return self._writer.changes
+
     def imprint(self) -> str:
         return ""
 

@@ -54,6 +54,10 @@ class FileTarget:
         return self._writer.written_bytes
 
     @property
+    def changes(self) -> int:
+        return self._writer.changes
+
+    @property
     def journal(self) -> Journal | None:
         return self._journal if self._size_bytes + JOURNAL_ROOM_BYTES <= self._free_bytes else None
 

@@ -2,13 +2,14 @@
 
 It lies where users can write, so what is read from it may be anything; `attempt` looks at it closely.
 
-The file itself is not synced: what it speaks of is. A process that is killed leaves the latest journal or the one
-before, whole. After a crash of the machine there may be an older one, which says less, or one of zeros on filesystems
-that rename before they write, which says nothing. That saves half of all waiting for the disk.
+The file itself is not synced: what it speaks of is. A process that is killed leaves what it has written, perhaps
+without the end of the last line. After a crash of the machine there may be less of it, or zeros, which say nothing.
+That saves half of all waiting for the disk.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -37,7 +38,7 @@ class Journal:
         except (OSError, UnicodeDecodeError):
             return ""
 
-    def write(self, text: str) -> None:
+    def replace(self, text: str) -> None:
         """Put it in the place of the former. Raises OSError."""
         new = self.path + NEW
         with suppress(FileNotFoundError):
@@ -46,6 +47,15 @@ class Journal:
         with open(fd, "wb") as file:
             file.write(text.encode("ascii"))
         os.rename(new, self.path)
+
+    def append(self, text: str) -> None:
+        """Behind what is there. Cheap; what is renamed, filesystems write at once. Raises OSError."""
+        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if os.write(fd, text.encode("ascii")) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(fd)
 
     def remove(self) -> None:
         """Return when it surely does not come back. Raises OSError."""

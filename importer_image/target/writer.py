@@ -19,7 +19,8 @@ ZERO_GRAIN_BYTES = 64 << 10
 """Zeros are looked for in pieces of this size: smaller holes cost more in fragments than they save."""
 _ZERO_GRAIN = bytearray(ZERO_GRAIN_BYTES)
 """A bytearray, because that is what compares itself with any buffer by one memcmp; bytes and views do not."""
-_NOTHING = (0, 0)
+NEAR_BYTES = 8 << 20
+"""Spans closer than this are one: a call for both costs less than one for each."""
 
 
 class Writer:
@@ -30,12 +31,14 @@ class Writer:
         self._fd = fd
         self._settling_fd = -1
         self._filled_bytes = 0
-        self._filling = _NOTHING
-        """First byte and end of what the window covers. Writes come in nearly ascending order, so a span will do."""
-        self._draining = _NOTHING
+        self._filling: list[tuple[int, int]] = []
+        """First bytes and ends of what the window covers. Writes come in nearly ascending order at a few places."""
+        self._draining: list[tuple[int, int]] = []
         self._paced = True
-        self._unsettled = True
-        """Whether there may be something to wait for. What made the target ready, before the first write, counts."""
+        self.changes = 0
+        """Grows with everything that `settle` has to wait for."""
+        self._settled_changes = -1
+        """What made the target ready, before the first write, has to be waited for, too."""
 
     def write(self, offset: int, data: Buffer) -> None:
         view = memoryview(data)
@@ -45,8 +48,7 @@ class Writer:
         self.touched()
         self.written_bytes += length
         self._filled_bytes += length
-        start, end = self._filling if self._filled_bytes > length else (offset, offset)
-        self._filling = (min(start, offset), max(end, offset + length))
+        self._cover(offset, offset + length)
         if self._filled_bytes >= WINDOW_BYTES:
             self._turn_window()
 
@@ -65,7 +67,7 @@ class Writer:
 
     def touched(self) -> None:
         """Something was changed, not by `write`: to be said after the change, or `settle` may look too early."""
-        self._unsettled = True
+        self.changes += 1
 
     def settle(self) -> None:
         """Return when all that was written before is on stable storage; another thread may go on writing.
@@ -73,9 +75,9 @@ class Writer:
         Through a description of its own, because the kernel tells an error of the device once to each. Where only holes
         have passed since the last time there is nothing to wait for: of a sparse disk that is most of the times.
         """
-        if not self._unsettled:
+        if self.changes == self._settled_changes:
             return
-        self._unsettled = False
+        self._settled_changes = self.changes
         if self._settling_fd < 0:
             self._settling_fd = os.open(f"/proc/self/fd/{self._fd}", os.O_WRONLY | os.O_CLOEXEC)
         os.fdatasync(self._settling_fd)
@@ -86,20 +88,28 @@ class Writer:
                 os.close(fd)
         self._fd = self._settling_fd = -1
 
+    def _cover(self, start: int, end: int) -> None:
+        if self._filling:
+            first, last = self._filling[-1]
+            if first <= start <= last + NEAR_BYTES:
+                self._filling[-1] = (first, max(last, end))
+                return
+        self._filling.append((start, end))
+
     def _turn_window(self) -> None:
         """Start to write the window that was just filled, and finish the one before."""
-        (start, end), (old_start, old_end) = self._filling, self._draining
         try:
-            if self._paced and end > start:
-                kernel.start_writeback(self._fd, start, end - start)
-            if self._paced and old_end > old_start:
-                kernel.finish_writeback(self._fd, old_start, old_end - old_start)
-                kernel.drop_cache(self._fd, old_start, old_end - old_start)
+            if self._paced:
+                for start, end in self._filling:
+                    kernel.start_writeback(self._fd, start, end - start)
+                for start, end in self._draining:
+                    kernel.finish_writeback(self._fd, start, end - start)
+                    kernel.drop_cache(self._fd, start, end - start)
         except OSError as error:
             if error.errno not in kernel.UNSUPPORTED:
                 raise
             self._paced = False
-        self._draining, self._filling, self._filled_bytes = self._filling, _NOTHING, 0
+        self._draining, self._filling, self._filled_bytes = self._filling, [], 0
 
 
 def split_zeros(offset: int, data: Buffer) -> Iterator[tuple[int, memoryview, bool]]:

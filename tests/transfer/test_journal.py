@@ -46,7 +46,13 @@ def journal(out: Path) -> Path:
 
 
 def changed(out: Path, **fields: object) -> None:
-    journal(out).write_text(json.dumps({**json.loads(journal(out).read_text()), **fields}))
+    head, rest = journal(out).read_text().split("\n", 1)
+    journal(out).write_text(json.dumps({**json.loads(head), **fields}) + "\n" + rest)
+
+
+def continued(out: Path, text: str) -> None:
+    with journal(out).open("a") as file:
+        file.write(text)
 
 
 def through_a_link(out: Path) -> None:
@@ -81,8 +87,11 @@ def scribbled(out: Path) -> None:
         (lambda out: journal(out).write_bytes(bytes(4096)), False),
         (lambda out: os.truncate(journal(out), 100), False),
         (lambda out: os.truncate(journal(out), 5 << 20), False),
-        (lambda out: changed(out, covered=[0, 1 << 40]), False),
-        (lambda out: changed(out, covered=[4 * MIB, MIB]), False),
+        (lambda out: continued(out, "9 0 1"), True),
+        (lambda out: continued(out, "\0" * 4096), True),
+        (lambda out: continued(out, "\0" * 4096 + "\n"), False),
+        (lambda out: continued(out, f"9 0 {1 << 40}\n"), False),
+        (lambda out: continued(out, f"9 {4 * MIB} {MIB}\n"), False),
         (lambda out: changed(out, version=0), False),
         (lambda out: changed(out, more="than we know"), False),
         (through_a_link, False),
@@ -187,14 +196,18 @@ def overwritten(backing: Path, content: bytes, offset: int) -> None:
 def test_a_device_and_its_journal(
     meanwhile: Callable[[Path], None], uid: str, goes_on: bool, server: Faulty, tmp_path: Path
 ) -> None:
-    backing, directory = tmp_path / "backing", tmp_path / "journal"
+    backing, directory, path = tmp_path / "backing", tmp_path / "journal", tmp_path / "device"
     backing.write_bytes(b"\xa5" * 8 * MIB)
     directory.mkdir()
 
     def attempt(uid: str) -> Report:
         with loop_device(backing) as device:
-            target = Target(device, "Block", 0, journal_dir=str(directory))
-            return run(Job(Source("http", server.url), target, owner_uid=uid, connections=1), Progress(), {})
+            # As in a pod, where it has the same name each time; another test may have taken the number meanwhile.
+            path.symlink_to(device)
+            target = Target(str(path), "Block", 0, journal_dir=str(directory))
+            report = run(Job(Source("http", server.url), target, owner_uid=uid, connections=1), Progress(), {})
+        path.unlink()
+        return report
 
     assert attempt("1").error == "transient"
     head = backing.read_bytes()[:MIB]

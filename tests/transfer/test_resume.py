@@ -18,7 +18,7 @@ from tests.transfer.devices import loop_device, needs_root
 from tests.transfer.meter import Meter, metered
 from tests.transfer.webserver import WebServer
 
-SMALL = "from importer_image import attempt; attempt.EVERY_BYTES = 512 << 10;"
+SMALL = "from importer_image import attempt; attempt.EVERY_BYTES = 512 << 10; attempt.HOLES_BYTES = 256 << 10;"
 """So that small images have journals, too."""
 START = "import sys; from importer_image.main import main; sys.exit(main())"
 SIZE_BYTES = 32 * MIB

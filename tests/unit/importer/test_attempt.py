@@ -4,10 +4,11 @@ from threading import Event
 
 import pytest
 
-from importer_image.attempt import EVERY_BYTES, Attempt
+from importer_image.attempt import EVERY_BYTES, HOLES_BYTES, Attempt, Record
 from importer_image.errors import Permanent
 from importer_image.extent import Extent
 from importer_image.progress import Progress
+from importer_image.target.journal import Journal
 
 PIECE = bytes(1 << 20)
 PIECES = EVERY_BYTES // len(PIECE)
@@ -16,13 +17,16 @@ PIECES = EVERY_BYTES // len(PIECE)
 class Disk:
     """A target that notes nothing, and whose disk is as quick as `goes_on` lets it be."""
 
-    path, journal, withheld_bytes, preallocated, available_bytes, written_bytes = "disk", None, 0, False, 1 << 40, 0
+    path, journal, withheld_bytes, preallocated, available_bytes, changes = "disk", None, 0, False, 1 << 40, 0
 
     def __init__(self, failure=None):
         self.goes_on, self.begun, self.settled, self.failure = Event(), Event(), 0, failure
 
     def begin(self, virtual_bytes, kept):
         return kept
+
+    def imprint(self):
+        return "7"
 
     def settle(self):
         self.begun.set()
@@ -38,8 +42,9 @@ def under_way(disk):
     return attempt
 
 
-def written(attempt, pieces, data=PIECE):
-    for number in range(pieces):
+def written(disk, attempt, pieces, data=PIECE, first=0):
+    for number in range(first, first + pieces):
+        disk.changes += data is not None
         attempt.wrote(Extent(number * len(PIECE), len(PIECE), data))
 
 
@@ -50,7 +55,7 @@ def test_the_disk_works_meanwhile(pieces, data, settled):
     disk = Disk()
     disk.goes_on.set()
     attempt = under_way(disk)
-    written(attempt, pieces, data)
+    written(disk, attempt, pieces, data)
     attempt.wait()
     assert disk.settled == settled
 
@@ -58,7 +63,7 @@ def test_the_disk_works_meanwhile(pieces, data, settled):
 def test_a_slow_disk_holds_nobody_up():
     disk = Disk()
     attempt = under_way(disk)
-    written(attempt, 5 * PIECES)
+    written(disk, attempt, 5 * PIECES)
     assert disk.begun.wait(10)
     assert disk.settled == 0
     disk.goes_on.set()
@@ -70,6 +75,29 @@ def test_what_cannot_be_made_stable_ends_the_import():
     disk = Disk(Permanent("no space left on device"))
     disk.goes_on.set()
     attempt = under_way(disk)
-    written(attempt, PIECES)
+    written(disk, attempt, PIECES)
     with pytest.raises(Permanent, match="no space left"):
         attempt.wait()
+
+
+def test_zeros_that_change_nothing_are_noted_while_the_disk_works(tmp_path):
+    disk = Disk()
+    disk.goes_on.set()
+    disk.journal = Journal(str(tmp_path), "journal")
+    attempt = Attempt(disk, {"source": "a file"}, Progress())
+    attempt.begin(1 << 40)
+    written(disk, attempt, PIECES)
+    attempt.wait()
+    disk.goes_on.clear()
+    written(disk, attempt, PIECES, first=PIECES)
+    zeros = EVERY_BYTES * 3
+    for offset in range(zeros, zeros + HOLES_BYTES, len(PIECE)):
+        attempt.wrote(Extent(offset, len(PIECE), PIECE))
+    assert noted(disk) == (0, EVERY_BYTES, zeros, zeros + HOLES_BYTES)
+    disk.goes_on.set()
+    attempt.wait()
+    assert noted(disk) == (0, 2 * EVERY_BYTES, zeros, zeros + HOLES_BYTES)
+
+
+def noted(disk):
+    return Record.from_text(disk.journal.read(), 1 << 40).covered.bounds

@@ -41,43 +41,61 @@ def test_the_shortest_are_forgotten(count: int, left: list[tuple[int, int]]) -> 
 RECORD = Record({"source": "http://host/image 100", "disk": "7 100"}, Covered([0, 10, 20, 100]), 55)
 
 
-def test_a_journal_is_read_as_it_was_written() -> None:
-    found = Record.from_json(RECORD.to_json(), 100)
-    assert (found.identity, found.covered.bounds, found.fetched_bytes) == (RECORD.identity, (0, 10, 20, 100), 55)
+HEAD, FIRST, _ = RECORD.to_text().split("\n")
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("more", "bounds", "fetched_bytes"),
+    [
+        ("", (0, 10, 20, 100), 55),
+        ("60 10 15\n", (0, 15, 20, 100), 60),
+        ("60 0 1 9 11\n70 11 20\n", (0, 100), 70),
+        ("60\n", (0, 10, 20, 100), 60),
+        # what a kill has cut off, or a crash of the machine
+        ("60 10 15", (0, 10, 20, 100), 55),
+        ("60 10 15\n70 1", (0, 15, 20, 100), 60),
+        ("\0" * 4096, (0, 10, 20, 100), 55),
+    ],
+)
+def test_a_journal_is_read_as_it_was_written(more: str, bounds: tuple[int, ...], fetched_bytes: int) -> None:
+    found = Record.from_text(RECORD.to_text() + more, 100)
+    assert (found.identity, found.covered.bounds, found.fetched_bytes) == (RECORD.identity, bounds, fetched_bytes)
+
+
+@pytest.mark.parametrize(
+    "text",
     [
         # what somebody has written into it
-        {"covered": [0, 101]},
-        {"covered": [-1, 10]},
-        {"covered": [0, 10, 10, 20]},
-        {"covered": [20, 10]},
-        {"covered": [0, 10, 20]},
-        {"covered": [0, 10.0]},
-        {"covered": [False, True]},
-        {"covered": "0,10"},
-        {"covered": None},
-        {"covered": [0, 10**4000]},
-        {"covered": list(range(2 * MOST_INTERVALS + 2))},
-        {"fetched": "55"},
-        {"fetched": None},
-        {"version": 2},
-        {"source": ["http://host/image"]},
+        f"{HEAD}\n55 0 101\n",
+        f"{HEAD}\n55 -1 10\n",
+        f"{HEAD}\n55 0 10 10 20\n",
+        f"{HEAD}\n55 20 10\n",
+        f"{HEAD}\n55 0 10 20\n",
+        f"{HEAD}\n55 0 10.0\n",
+        f"{HEAD}\n55 0 1_0\n",
+        f"{HEAD}\n55 0  10\n",
+        f"{HEAD}\n55 0 10 \n",
+        f"{HEAD}\n55 0 \u0661\n",
+        f"{HEAD}\n\n{FIRST}\n",
+        f"{HEAD}\n{FIRST}\n\0\0\0\n",
+        f"{HEAD}\n55 0 {10**4000}\n",
+        f"{HEAD}\n55 {' '.join(map(str, range(2 * MOST_INTERVALS + 2)))}\n",
+        HEAD + "\n" + "55 0 10\n" * (MOST_INTERVALS + 1),
+        json.dumps({**json.loads(HEAD), "version": 1}) + f"\n{FIRST}\n",
+        json.dumps({**json.loads(HEAD), "source": ["http://host/image"]}) + f"\n{FIRST}\n",
     ],
-    ids=lambda change: json.dumps(change)[:40],
+    ids=lambda text: repr(text[len(HEAD) :])[:40],
 )
-def test_what_is_no_journal(change: dict[str, object]) -> None:
-    text = json.dumps({**json.loads(RECORD.to_json()), **change})
+def test_what_is_no_journal(text: str) -> None:
     with pytest.raises(ValueError, match=r"not|version|intervals"):
-        Record.from_json(text, 100)
+        Record.from_text(text, 10**9 if "65536" in text else 100)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", "[" * 100_000, "{}", RECORD.to_json()[:-1], "\0" * 4096])
-def test_what_is_no_journal_at_all(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", "[" * 100_000, "{}", HEAD[:-1], "\0" * 4096])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_what_is_no_journal_at_all(text: str, end: str) -> None:
     with pytest.raises(ValueError, match="not a journal"):
-        Record.from_json(text, 100)
+        Record.from_text(text + end, 100)
 
 
 @pytest.mark.parametrize(
