@@ -28,8 +28,8 @@ PASSES: Mapping[str, Sequence[Sequence[str]]] = {
     "unit": (ANYWHERE,),
     "transfer": (SIDE_BY_SIDE,),
     "api": (SIDE_BY_SIDE,),
-    # There is one cluster: most tests can share it, some need it for themselves.
-    "e2e": ((*SIDE_BY_SIDE, "--only=shared"), ("--only=alone",)),
+    # There is one cluster: most tests can share it, and wait for it more than they work; some need it for themselves.
+    "e2e": ((f"--numprocesses={PROCESSES + 1}", "--dist=loadfile", "--only=shared"), ("--only=alone",)),
 }
 """Arguments of each pytest that a tier takes, the cheapest tier first."""
 RAN, NONE_FOUND = (0, 1), 5
