@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock, Thread
@@ -36,8 +36,6 @@ MOST_INTERVALS = 64 << 10
 shortest are forgotten and come again."""
 NUMBERS = re.compile(r"[0-9]{1,20}(?: [0-9]{1,20})*")
 
-Interval = tuple[int, int]
-"""First byte and end."""
 Identity = Mapping[str, str]
 """What must be the same for an attempt to go on, by the name under which the log tells what is not."""
 
@@ -93,9 +91,9 @@ class Attempt:
         self._identity = identity
         self._progress = progress
         self._changes = 0
-        self._pending = Spans()
+        self._pending = Parts()
         """Written, but not known to be settled."""
-        self._holes = Spans()
+        self._holes = Parts()
         """Zeros that changed nothing."""
         self._covered = Covered()
         """What the journal speaks of."""
@@ -105,6 +103,8 @@ class Attempt:
         self._saving: Thread | None = None
         self._failure: ImportFailure | None = None
         self._silent = True
+        self._settled = False
+        """Whether the disk itself is on stable storage, and what was done to it to begin."""
         self._saved = False
 
     def begin(self, virtual_bytes: int | None) -> Covered:
@@ -121,13 +121,12 @@ class Attempt:
     def wrote(self, extent: Extent) -> None:
         """Raises ImportFailure when something that was written before cannot be settled."""
         hole, self._changes = self._target.changes == self._changes, self._target.changes
-        spans = self._holes if hole else self._pending
-        spans.add(extent, self._target.withheld_bytes)
+        (self._holes if hole else self._pending).add(extent, self._target.withheld_bytes)
         if self._silent:
             # Nothing is written down, but the disk works meanwhile, instead of all at once in the end.
             if self._pending.fetched_bytes >= EVERY_BYTES and not (self._saving and self._saving.is_alive()):
                 self._save()
-        elif self._holes.fetched_bytes >= HOLES_BYTES and self._saved:
+        elif self._holes.fetched_bytes >= HOLES_BYTES and self._settled:
             self._note(self._holes.take())
         elif self._pending.fetched_bytes >= EVERY_BYTES or self._holes.fetched_bytes >= HOLES_BYTES:
             self._save()
@@ -171,25 +170,27 @@ class Attempt:
     def _save(self) -> None:
         """Begin to settle and write down all that is pending."""
         self.wait()
-        spans = self._pending.take() + self._holes.take()
-        self._saving = Thread(target=self._settle_and_note, args=(spans,), daemon=True)
+        self._saving = Thread(
+            target=self._settle_and_note, args=(self._pending.take(), self._holes.take()), daemon=True
+        )
         self._saving.start()
 
-    def _settle_and_note(self, spans: Sequence[Interval]) -> None:
+    def _settle_and_note(self, *parts: Covered) -> None:
         try:
             self._target.settle()
         except ImportFailure as failure:
             self._failure = failure
             return
+        self._settled = True
         if not self._silent:
-            self._note(spans)
+            self._note(*parts)
 
-    def _note(self, spans: Sequence[Interval]) -> None:
+    def _note(self, *parts: Covered) -> None:
         journal, news = self._target.journal, Covered()
         if not journal:
             return
         with self._noting:
-            for start, end in spans:
+            for start, end in (interval for part in parts for interval in part.intervals):
                 news.add(start, end)
                 self._covered.add(start, end)
             self._noted += len(news.intervals)
@@ -208,17 +209,17 @@ class Attempt:
                 self._silent = True
 
 
-class Spans:
-    """Parts of the disk that are done, but not noted."""
+class Parts:
+    """Of the disk: they are done, but not noted."""
 
     def __init__(self) -> None:
         self.fetched_bytes = 0
-        self._spans: list[Interval] = []
+        self._parts = Covered()
 
     def add(self, extent: Extent, withheld_bytes: int) -> None:
         self.fetched_bytes += extent.length if extent.data is not None else 0
-        self._spans.append((max(extent.offset, withheld_bytes), extent.offset + extent.length))
+        self._parts.add(max(extent.offset, withheld_bytes), extent.offset + extent.length)
 
-    def take(self) -> list[Interval]:
-        taken, self._spans, self.fetched_bytes = self._spans, [], 0
+    def take(self) -> Covered:
+        taken, self._parts, self.fetched_bytes = self._parts, Covered(), 0
         return taken
