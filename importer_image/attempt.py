@@ -182,14 +182,16 @@ class Attempt:
             self._failure = failure
             return
         self._settled = True
-        if not self._silent:
-            self._note(*parts)
+        self._note(*parts)
 
     def _note(self, *parts: Covered) -> None:
         journal, news = self._target.journal, Covered()
         if not journal:
             return
         with self._noting:
+            if self._silent:
+                # The other thread's line has broken off: one behind it would be read as its end.
+                return
             for start, end in (interval for part in parts for interval in part.intervals):
                 news.add(start, end)
                 self._covered.add(start, end)

@@ -1,6 +1,7 @@
 """When the disk is asked to make stable what was written: beside the transfer, also where nothing is noted of it."""
 
-from threading import Event
+import errno
+from threading import Event, Thread
 
 import pytest
 
@@ -101,3 +102,40 @@ def test_zeros_that_change_nothing_are_noted_while_the_disk_works(tmp_path):
 
 def noted(disk):
     return Record.from_text(disk.journal.read(), 1 << 40).covered.bounds
+
+
+class Full(Journal):
+    """On a disk that is full in the middle of a line, which somebody wants to be behind."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.begun, self.goes_on = Event(), Event()
+
+    def append(self, text):
+        if self.begun.is_set() or "version" in text:
+            super().append(text)
+            return
+        self.begun.set()
+        assert self.goes_on.wait(10)
+        super().append(text[: len(text) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_no_line_goes_on_where_another_has_broken_off(tmp_path):
+    disk = Disk()
+    disk.goes_on.set()
+    disk.journal = Full(str(tmp_path), "journal")
+    attempt = Attempt(disk, {"source": "a file"}, Progress())
+    attempt.begin(1 << 40)
+    written(disk, attempt, PIECES)
+    attempt.wait()
+    written(disk, attempt, PIECES, first=3 * PIECES)
+    assert disk.journal.begun.wait(10)
+    zeros = Extent(9 * EVERY_BYTES, HOLES_BYTES, bytes(HOLES_BYTES))
+    another = Thread(target=attempt.wrote, args=(zeros,))
+    another.start()
+    disk.journal.goes_on.set()
+    another.join()
+    attempt.wait()
+    assert noted(disk) == (0, EVERY_BYTES)
+    assert not disk.journal.read().endswith("\n")
