@@ -121,6 +121,8 @@ class BlockTarget:
 
     def close(self) -> None:
         self._writer.close()
+        if self.journal:
+            self.journal.close()
 
     def _forget(self) -> None:
         if self.journal:

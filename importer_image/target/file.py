@@ -131,6 +131,7 @@ class FileTarget:
 
     def close(self) -> None:
         self._writer.close()
+        self._journal.close()
         self._fd = -1
 
     def _room(self) -> int:

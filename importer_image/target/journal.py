@@ -9,7 +9,6 @@ That saves half of all waiting for the disk.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from contextlib import suppress
@@ -24,6 +23,7 @@ class Journal:
     def __init__(self, directory: str, name: str) -> None:
         self._directory = directory
         self.path = os.path.join(directory, name)
+        self._fd = -1
 
     def read(self) -> str:
         """What was written last; empty when there is none, or none of ours. Raises no error."""
@@ -44,21 +44,28 @@ class Journal:
         with suppress(FileNotFoundError):
             os.unlink(new)
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(fd, "wb") as file:
-            file.write(text.encode("ascii"))
+        self.close()
+        self._fd = fd
+        self.append(text)
         os.rename(new, self.path)
 
     def append(self, text: str) -> None:
-        """Behind what is there. Cheap; what is renamed, filesystems write at once. Raises OSError."""
-        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if os.write(fd, text.encode("ascii")) < len(text):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        finally:
-            os.close(fd)
+        """Behind what was put there. Cheap; what is renamed, filesystems write at once. Raises OSError.
+
+        Into the very file that is ours: at its path there may be a link to any other by now.
+        """
+        left = memoryview(text.encode("ascii"))
+        while left:
+            left = left[os.write(self._fd, left) :]
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
 
     def remove(self) -> None:
         """Return when it surely does not come back. Raises OSError."""
+        self.close()
         found = False
         for path in (self.path, self.path + NEW):
             with suppress(FileNotFoundError):

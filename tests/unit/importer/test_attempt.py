@@ -139,3 +139,16 @@ def test_no_line_goes_on_where_another_has_broken_off(tmp_path):
     attempt.wait()
     assert noted(disk) == (0, EVERY_BYTES)
     assert not disk.journal.read().endswith("\n")
+
+
+def test_no_line_goes_into_what_lies_in_the_place_of_the_journal(tmp_path):
+    journal, another = Journal(str(tmp_path), "journal"), tmp_path / "another"
+    journal.replace("a\n")
+    journal.append("b\n")
+    assert journal.read() == "a\nb\n"
+    another.write_text("precious")
+    (tmp_path / "journal").unlink()
+    (tmp_path / "journal").hardlink_to(another)
+    journal.append("c\n")
+    journal.close()
+    assert another.read_text() == "precious"
