@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.data.contest import IMPORTER, LIMIT_BYTES, Arena, Contender
 from bench.data.images import CACHE, GIB, MIB, Disk
 from bench.data.rows import ROWS, Row, chosen, plain
-from bench.data.server import serving
+from bench.data.server import WebServer, serving
 from bench.data.startup import first_request_s
 from bench.data.tables import Measured, comparison, promises, squeezing
 from bench.data.targets import places
@@ -44,6 +44,9 @@ SMALL = Disk(64 * MIB, 20 * MIB)
 SMALL_ROW = Row("image of 64 MiB, end to end", "qcow2", plain("qcow2"))
 FIRST_BYTE_ASKED_S, SMALL_ASKED_S = 0.15, 0.5
 
+Show = Callable[[], object]
+"""Makes the table of what was measured."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -56,33 +59,51 @@ class Options:
 
 def measure(options: Options) -> None:
     # Heavy, and a process that we start begins with our peak of memory: not before the measuring is over.
-    shown: list[Callable[[], object]] = []
-    with serving(CACHE) as server:
-        if "time" in options.tables:
-            with places(CACHE / "target", options.disk.disk_bytes) as targets:
-                arena = Arena(options.disk, server, targets, options.runs)
-                results = measured(options.rows, lambda row: arena.compare(row, with_limit=not row.uncapped))
-            shown.append(lambda: comparison(results, f"{describe(options.disk)}, medians of {options.runs}"))
-        if "start" in options.tables:
-            with places(CACHE / "target", SMALL.disk_bytes) as targets:
-                small = Arena(SMALL, server, targets, options.runs).compare(SMALL_ROW, with_limit=False)
-                first = [first_request_s([IMPORTER], str(targets[0].out)) for _ in range(options.runs)]
-            figures = {"first byte asked": (statistics.median(first), FIRST_BYTE_ASKED_S)}
-            for name in ("ours file", "ours block"):
-                if name in small and (result := small[name].result):
-                    figures[f"{SMALL_ROW.title}, {name}"] = (result.seconds, SMALL_ASKED_S)
-            shown.append(lambda: promises(figures))
-        if "memory" in options.tables:
-            with places(CACHE / "target", options.large.disk_bytes) as targets:
-                tight = Arena(options.large, server, targets, options.runs)
-                squeezed = measured(options.rows, tight.squeeze)
-            title = f"{describe(options.large)}, memory cgroup of {LIMIT_BYTES // MIB} MiB"
-            shown.append(lambda: squeezing(squeezed, title))
-    from rich.console import Console
+    shown: list[Show] = []
+    try:
+        with serving(CACHE) as server:
+            for name in options.tables:
+                shown.append(TABLES[name](options, server))
+    finally:
+        # Of hours of measuring nothing is lost, whatever ends it.
+        from rich.console import Console
 
-    console = Console(width=190)
-    for table in shown:
-        console.print(table())
+        console = Console(width=190)
+        for table in shown:
+            console.print(table())
+
+
+def time_table(options: Options, server: WebServer) -> Show:
+    with places(CACHE / "target", options.disk.disk_bytes) as targets:
+        arena = Arena(options.disk, server, targets, options.runs)
+        results = measured(options.rows, lambda row: arena.compare(row, with_limit=not row.uncapped))
+    return lambda: comparison(results, f"{describe(options.disk)}, medians of {options.runs}")
+
+
+def start_table(options: Options, server: WebServer) -> Show:
+    with places(CACHE / "target", SMALL.disk_bytes) as targets:
+        small = Arena(SMALL, server, targets, options.runs).compare(SMALL_ROW, with_limit=False)
+        first = [first_request_s([IMPORTER], str(targets[0].out)) for _ in range(options.runs)]
+    figures = {"first byte asked": (statistics.median(first), FIRST_BYTE_ASKED_S)}
+    for name in ("ours file", "ours block"):
+        if name in small and (result := small[name].result):
+            figures[f"{SMALL_ROW.title}, {name}"] = (result.seconds, SMALL_ASKED_S)
+    return lambda: promises(figures)
+
+
+def memory_table(options: Options, server: WebServer) -> Show:
+    with places(CACHE / "target", options.large.disk_bytes) as targets:
+        tight = Arena(options.large, server, targets, options.runs)
+        squeezed = measured(options.rows, tight.squeeze)
+    title = f"{describe(options.large)}, memory cgroup of {LIMIT_BYTES // MIB} MiB"
+    return lambda: squeezing(squeezed, title)
+
+
+TABLES: dict[str, Callable[[Options, WebServer], Show]] = {
+    "time": time_table,
+    "start": start_table,
+    "memory": memory_table,
+}
 
 
 def measured(rows: Sequence[Row], contest: Callable[[Row], dict[str, Contender]]) -> Measured:
@@ -109,12 +130,14 @@ def options_of(arguments: Sequence[str] | None) -> Options:
     parser.add_argument(
         "--large", type=float, default=100, metavar="GIB", help="of the disk in the memory table (default %(default)s)"
     )
-    parser.add_argument("--tables", default="time,start,memory", help="which to print (default %(default)s)")
+    parser.add_argument("--tables", default=",".join(TABLES), help="which to print (default %(default)s)")
     found = parser.parse_args(arguments)
+    if unknown := set(tables := found.tables.split(",")) - TABLES.keys():
+        parser.error(f"there is no table {', '.join(sorted(unknown))}: choose from {', '.join(TABLES)}")
     size = round(found.size * 1024) * MIB
     disk = Disk(size, size * DATA_SHARE[0] // DATA_SHARE[1])
     large = Disk(disk.size_bytes, disk.data_bytes, round(found.large * 1024) * MIB)
-    return Options(chosen(found.rows), found.runs, disk, large, found.tables.split(","))
+    return Options(chosen(found.rows), found.runs, disk, large, tables)
 
 
 def main() -> int:

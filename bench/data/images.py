@@ -22,6 +22,8 @@ from devcluster import layout
 MIB, GIB = 1 << 20, 1 << 30
 CACHE = layout.CACHE / "bench"
 LARGEST_FILE_BYTES = 64 * MIB
+LARGEST_FILE_SHARE = 8
+"""Of all data: no file is a larger part, or a small disk might have no room for the last."""
 UUID = "c0ffee00-0000-4000-8000-000000000000"
 
 MAKE: Mapping[str, tuple[str, str]] = {
@@ -90,7 +92,7 @@ class Disk:
 
 def gather(directory: Path, total_bytes: int) -> None:
     """Copies of so many bytes of this machine's files, a thousand to a directory."""
-    paths = sorted(set(candidates()))
+    paths = sorted(set(candidates(min(LARGEST_FILE_BYTES, total_bytes // LARGEST_FILE_SHARE))))
     random.Random(1).shuffle(paths)
     taken = 0
     for number, path in enumerate(paths):
@@ -103,13 +105,13 @@ def gather(directory: Path, total_bytes: int) -> None:
     raise SystemExit(f"this machine has only {taken // MIB} MiB of files: choose a smaller --size")
 
 
-def candidates() -> Iterator[str]:
+def candidates(most_bytes: int) -> Iterator[str]:
     """Programs, libraries, documents; Python packages; Go and its modules."""
     for root in ("/usr", sys.prefix, *go_directories()):
         for directory, _, names in os.walk(root):
             for name in names:
                 path = os.path.join(directory, name)
-                if not os.path.islink(path) and os.path.isfile(path) and os.path.getsize(path) <= LARGEST_FILE_BYTES:
+                if not os.path.islink(path) and os.path.isfile(path) and os.path.getsize(path) <= most_bytes:
                     yield path
 
 

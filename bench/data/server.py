@@ -56,7 +56,9 @@ def serving(files: Path) -> Iterator[WebServer]:
         probe.close()
         text = CONFIGURATION.format(home=home, files=files, port=port, cap=CAP_BYTES_PER_S)
         (home / "nginx.conf").write_text(text)
-        process = subprocess.Popen(["nginx", "-c", home / "nginx.conf", "-e", home / "error.log"])
+        # Whatever becomes of us, it ends when we do.
+        with_us = ["setpriv", "--pdeathsig", "TERM"]
+        process = subprocess.Popen([*with_us, "nginx", "-c", home / "nginx.conf", "-e", home / "error.log"])
         try:
             while process.poll() is None and not listening(port):
                 time.sleep(0.01)

@@ -76,6 +76,9 @@ def loop_device(backing: Path, size_bytes: int) -> Iterator[list[Place]]:
     if os.geteuid() != 0:
         yield []
         return
+    for old in devices_over(backing):
+        # Of a bench that was killed.
+        subprocess.run(["losetup", "--detach", old], check=True)
     with backing.open("wb") as file:
         file.truncate(size_bytes)
     attach: list[str | Path] = ["losetup", "--direct-io=on", "--find", "--show", backing]
@@ -84,3 +87,8 @@ def loop_device(backing: Path, size_bytes: int) -> Iterator[list[Place]]:
         yield [Place("block", Path(device), backing)]
     finally:
         subprocess.run(["losetup", "--detach", device], check=True)
+
+
+def devices_over(backing: Path) -> list[str]:
+    found = ["losetup", "--noheadings", "--output=NAME", "--associated", backing]
+    return subprocess.run(found, check=True, capture_output=True, text=True).stdout.split()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,9 +26,16 @@ LONGEST = ("test_claims", "test_bad_input", "test_warm", "test_sources", "test_s
 
 
 @pytest.fixture(scope="session")
-def installation(request: pytest.FixtureRequest, testrun_uid: str) -> Installation:
+def common(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A directory of all processes of this pytest. Those of pytest-xdist have theirs in it."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def installation(request: pytest.FixtureRequest, common: Path) -> Installation:
     """A ready cluster with this checkout's controller in it, and nothing of earlier tests."""
-    with once(testrun_uid, "installation") as first:
+    with once(common, "installation") as first:
         if first:
             with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
                 try:
@@ -46,9 +54,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Image]:
 
 
 @pytest.fixture(scope="session")
-def server(installation: Installation, images: Mapping[str, Image], testrun_uid: str) -> WebServer:
+def server(installation: Installation, images: Mapping[str, Image], common: Path) -> WebServer:
     """Serves all images under their names."""
-    with once(testrun_uid, "server") as first:
+    with once(common, "server") as first:
         started = webserver.start(installation.kubectl)
         # A file that is put there again is another one to whoever is just reading it.
         for image in images.values() if first else ():

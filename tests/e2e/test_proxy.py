@@ -47,7 +47,6 @@ def trusted(config: Object) -> str:
     return str(((config.get("status") or {}).get("importProxy") or {}).get("trustedCAProxy", ""))
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("storage_class", ["csi", "local"])
 def test_through_a_proxy(
     storage_class: str,
@@ -74,7 +73,6 @@ def test_through_a_proxy(
     assert disks.read(namespace, installation.python_image, wanted)["far"].sha256 == images["small.qcow2"].sha256
 
 
-@pytest.mark.alone
 def test_an_insecure_registry(
     proxied: None, installation: Installation, namespace: Kubectl, there: Peers, images: Mapping[str, Image]
 ) -> None:
