@@ -90,5 +90,5 @@ def loop_device(backing: Path, size_bytes: int) -> Iterator[list[Place]]:
 
 
 def devices_over(backing: Path) -> list[str]:
-    found = ["losetup", "--noheadings", "--output=NAME", "--associated", backing]
+    found: list[str | Path] = ["losetup", "--noheadings", "--output=NAME", "--associated", backing]
     return subprocess.run(found, check=True, capture_output=True, text=True).stdout.split()
