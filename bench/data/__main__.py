@@ -65,7 +65,7 @@ def measure(options: Options) -> None:
             for name in options.tables:
                 shown.append(TABLES[name](options, server))
     finally:
-        # Of hours of measuring nothing is lost, whatever ends it.
+        # Tables that took hours are not lost because of what ends the next.
         from rich.console import Console
 
         console = Console(width=190)
