@@ -88,6 +88,7 @@ class Connection(HTTPConnection):
         response = self.getresponse()
         if self._dialled:
             self._dialled.settimeout(IDLE_TIMEOUT_S)
+            acknowledge_at_once(self._dialled)
         return response
 
     def abort(self) -> None:
@@ -120,6 +121,15 @@ def dial(route: Route) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def acknowledge_at_once(sock: socket.socket) -> None:
+    """What comes next: after a request the kernel waits 40 ms for something to send along with the acknowledgement.
+
+    So does the server for that, where a segment is as large as the first window, as on one node (64 KiB both). Measured
+    with 24 connections that fetch 1 MiB at a time: 6.3 s for a disk, without these waits 4.1.
+    """
+    socket.socket.setsockopt(getattr(sock, "socket", sock), socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _open_tunnel(sock: socket.socket, address: Address, proxy: Address) -> None:

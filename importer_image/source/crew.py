@@ -28,38 +28,41 @@ class Crew:
         self._since: tuple[float, int] | None = None
         self._rest_s = REST_S
         self._rest_until = 0.0
+        self._awaited = False
 
     def begin(self) -> None:
         """There is work again, after a pause."""
         self._since = None
 
     def finished(self, place: int, length: int, awaited: bool, now: float) -> None:
-        """The one in this place has fetched a range. `awaited`: whoever takes the bytes has nothing to take.
+        """The one in this place has fetched a range. `awaited`: whoever takes the bytes has nothing to take just now.
 
+        Once is enough: it may have something just when the speed is judged, and wait the rest of the time.
         Speed is measured only when all of them have fetched something, so however far away the server is.
         """
         self._fetched_bytes += length
+        self._awaited |= awaited
         self._arrived.add(place)
         if len(self._arrived) < self.size or now < self._rest_until:
             return
         if self._since is None:
-            self._since = now, self._fetched_bytes
+            self._since, self._awaited = (now, self._fetched_bytes), False
             return
         began, fetched_bytes = self._since
         if now - began >= WINDOW_S:
             self._since = None
-            self._judge((self._fetched_bytes - fetched_bytes) / (now - began), awaited, now)
+            self._judge((self._fetched_bytes - fetched_bytes) / (now - began), now)
 
     def left(self) -> None:
         """One could not come: there are no more to be had."""
         self.most = self.size = self._before
 
-    def _judge(self, speed: float, awaited: bool, now: float) -> None:
+    def _judge(self, speed: float, now: float) -> None:
         paid, self._least_speed = speed >= self._least_speed, 0.0
         if not paid:
             self.size = self._before
             self._rest_until = now + self._rest_s
             self._rest_s *= 2
-        elif awaited and self.size < self.most:
+        elif self._awaited and self.size < self.most:
             self._before, self._least_speed = self.size, speed * GAIN
             self.size = min(2 * self.size, self.most)

@@ -8,6 +8,8 @@ changed.
 
 from __future__ import annotations
 
+import math
+import time
 from http.client import HTTPResponse
 from threading import Event
 
@@ -37,6 +39,8 @@ class RangeReader:
         self._response: HTTPResponse | None = None
         self._body_left = 0
         self._position = self._end = 0
+        self.latency_s = math.inf
+        """The least that an answer has taken to begin."""
 
     def begin(self, offset: int, length: int) -> None:
         self._position, self._end = offset, offset + length
@@ -93,9 +97,10 @@ class RangeReader:
 
     def _ask(self) -> HTTPResponse:
         wanted = (self._position, self._end - 1)
-        reused = self._connection.sock is not None
+        reused, asked = self._connection.sock is not None, time.monotonic()
         try:
             response = ask(self._connection, self._address, wanted)
+            self.latency_s = min(self.latency_s, time.monotonic() - asked)
         except Transient:
             if not reused:
                 raise

@@ -48,6 +48,17 @@ def test_in_the_end(first: int, speed_of: Callable[[int], float], awaited: bool,
     assert after(Crew(first), 0.95, speed_of, awaited) == last
 
 
+def test_awaited_now_and_then() -> None:
+    """Whoever takes may have something just when the speed is judged."""
+    crew, now = Crew(4), 0.0
+    crew.begin()
+    for turn in range(200):
+        now += 0.01
+        for place in range(crew.size):
+            crew.finished(place, RANGE_BYTES, turn % 10 == 5, now)
+    assert crew.size == 24
+
+
 def test_a_bad_moment_is_forgotten() -> None:
     crew = Crew(4)
     assert after(crew, REST_S / 2, lambda size: 400 * MB) == 4
