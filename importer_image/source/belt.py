@@ -6,6 +6,7 @@ waited for can always be filled, whatever the others do, and a server that is fa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from mmap import mmap
 from threading import Condition
@@ -29,11 +30,8 @@ class Belt:
         self._count: int | None = None
         self._error: BaseException | None = None
         self._closed = False
-
-    @property
-    def awaited(self) -> bool:
-        """Whether the slice that is to be taken next is not there yet."""
-        return self._taken not in self._filled
+        self.waited_s = 0.0
+        """How long whoever takes has waited for slices."""
 
     def reserve(self, number: int) -> mmap:
         """A buffer for that slice as soon as it is its turn. Raises Stopped when the belt has been closed.
@@ -105,4 +103,6 @@ class Belt:
                     return None
                 if self._closed:
                     raise Stopped
+                began = time.monotonic()
                 self._changed.wait()
+                self.waited_s += time.monotonic() - began

@@ -229,7 +229,7 @@ class HttpSource:
         """What the crew learns from it, and who joins it."""
         with self._lock:
             before = self._crew.size
-            self._crew.finished(place, length, self._belt.awaited, time.monotonic())
+            self._crew.finished(place, length, self._belt.waited_s, time.monotonic())
             for another in range(before, self._crew.size):
                 self._add(partial(self._carry, groups, another))
 
