@@ -1,6 +1,7 @@
 """Runs the tests tier by tier, from the cheapest, and ends with one line for each tier and one for all.
 
-A tier that fails does not keep the next from running: whoever waits for the long ones wants to know all at once.
+A tier that fails does not keep the next from running: whoever waits for the long ones wants to know all at once. Of
+passes that run at the same time the output of one is shown as it comes, that of the others when they are done.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -32,6 +34,11 @@ PASSES: Mapping[str, Sequence[Sequence[str]]] = {
     "e2e": ((f"--numprocesses={PROCESSES + 1}", "--dist=loadfile", "--only=shared"), ("--only=alone",)),
 }
 """Arguments of each pytest that a tier takes, the cheapest tier first."""
+BESIDE = {"api": "e2e"}
+"""A tier that runs beside the last pass of another, which waits more than it works: the API tests have servers of their
+own."""
+Pass = tuple[str, Sequence[str]]
+"""A tier, and arguments of pytest."""
 RAN, NONE_FOUND = (0, 1), 5
 """Exit codes of a pytest that has run its tests, and that found none for its arguments. Others: it was interrupted or
 misused."""
@@ -52,19 +59,42 @@ class Result:
         return not (self.failed or self.broken)
 
 
-def run(tier: str, arguments: Sequence[str]) -> Result:
-    """All passes of a tier, of which one may be without a test; what `arguments` say comes last, so it counts."""
-    results = [one_pass(tier, (*options, *arguments)) for options in PASSES[tier]]
-    return together([found for found in results if not found.empty] or results)
+def stages(tiers: Sequence[str]) -> list[list[Pass]]:
+    """What runs after another, and in each what runs at the same time."""
+    alone = [tier for tier in tiers if BESIDE.get(tier) not in tiers]
+    found: list[list[Pass]] = []
+    for tier in alone:
+        found += [[(tier, options)] for options in PASSES[tier]]
+        found[-1] += [(other, options) for other in tiers if BESIDE.get(other) == tier for options in PASSES[other]]
+    return found
 
 
-def one_pass(tier: str, arguments: Sequence[str]) -> Result:
+def run(tiers: Sequence[str], arguments: Sequence[str]) -> dict[str, Result]:
+    """All passes of all tiers, of which one may be without a test; what `arguments` say comes last, so it counts."""
+    results: dict[str, list[Result]] = {tier: [] for tier in tiers}
+    for stage in stages(tiers):
+        print(f"\n{' and '.join(tier for tier, _ in stage)}", flush=True)
+        with ThreadPoolExecutor() as pool:
+            first, *others = [
+                pool.submit(one_pass, tier, (*options, *arguments), shown=number == 0)
+                for number, (tier, options) in enumerate(stage)
+            ]
+            for (tier, _), done in zip(stage, (first, *others), strict=True):
+                found, output = done.result()
+                print(output, end="", flush=True)
+                results[tier].append(found)
+    return {tier: together([one for one in found if not one.empty] or found) for tier, found in results.items()}
+
+
+def one_pass(tier: str, arguments: Sequence[str], shown: bool) -> tuple[Result, str]:
+    """What came of it, and its output where that was not shown."""
     started = time.monotonic()
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         argv = [sys.executable, "-m", "pytest", str(TESTS / tier), f"--junit-xml={report.name}", *arguments]
-        code = subprocess.run(argv, cwd=TESTS.parent).returncode
+        output, errors = (None, None) if shown else (subprocess.PIPE, subprocess.STDOUT)
+        ran = subprocess.run(argv, cwd=TESTS.parent, text=True, stdout=output, stderr=errors)
         text = Path(report.name).read_text()
-    return result(text, code, time.monotonic() - started)
+    return result(text, ran.returncode, time.monotonic() - started), ran.stdout or ""
 
 
 def together(results: Sequence[Result]) -> Result:
@@ -104,10 +134,7 @@ def main() -> int:
     except (DevclusterError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    results = {}
-    for tier in options.tiers:
-        print(f"\n{tier}", flush=True)
-        results[tier] = run(tier, arguments)
+    results = run(options.tiers, arguments)
     print()
     for tier, one in results.items():
         print(f"{tier:8} {counts(one)} in {one.took_s:.0f} s{' (BROKEN OFF)' if one.broken else ''}")

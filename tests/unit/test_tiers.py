@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tiers import Result, result, together
+from tests.tiers import Result, result, stages, together
 
 SUITE = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
 
@@ -36,3 +36,16 @@ def test_a_pass_without_a_test_is_no_mistake_when_there_are_others() -> None:
 
 def test_a_failure_spoils_the_tier() -> None:
     assert not Result(passed=9, failed=1, skipped=0, took_s=1.0, broken=False).good
+
+
+@pytest.mark.parametrize(
+    ("tiers", "wanted"),
+    [
+        (["unit", "transfer"], [["unit"], ["transfer"]]),
+        (["api"], [["api"]]),
+        (["e2e"], [["e2e"], ["e2e"]]),
+        (["unit", "api", "e2e"], [["unit"], ["e2e"], ["e2e", "api"]]),
+    ],
+)
+def test_what_runs_at_the_same_time(tiers: list[str], wanted: list[list[str]]) -> None:
+    assert [[tier for tier, _ in stage] for stage in stages(tiers)] == wanted
