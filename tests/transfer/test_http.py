@@ -318,6 +318,16 @@ def test_host(url: str, headers: dict[str, str], wanted: list[str]) -> None:
     assert [line for line in sent if line.lower().startswith("host:")] == wanted
 
 
+def test_no_acknowledgement_is_held_back(web: WebServer, image: Path) -> None:
+    """The kernel's word for it; the server would wait for it. Without our doing it is 0 from the second request on."""
+    asking = connection.Connection(connection.Route(parse(web.url(image)), None, {}, ssl.create_default_context))
+    for _ in range(3):
+        response = asking.get((0, MIB - 1))
+        assert asking.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK) == 1
+        response.read()
+    asking.close()
+
+
 def test_no_socket_is_left_open(web: WebServer, image: Path, out: Path) -> None:
     before = open_sockets()
     imported(web.url(image), out)
