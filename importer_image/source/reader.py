@@ -40,7 +40,7 @@ class RangeReader:
         self._body_left = 0
         self._position = self._end = 0
         self.latency_s = math.inf
-        """The least that an answer has taken to begin."""
+        """The least that an answer has taken to begin. A refusal may be quick where the bytes come from far away."""
 
     def begin(self, offset: int, length: int) -> None:
         self._position, self._end = offset, offset + length
@@ -100,7 +100,6 @@ class RangeReader:
         reused, asked = self._connection.sock is not None, time.monotonic()
         try:
             response = ask(self._connection, self._address, wanted)
-            self.latency_s = min(self.latency_s, time.monotonic() - asked)
         except Transient:
             if not reused:
                 raise
@@ -117,6 +116,7 @@ class RangeReader:
         answer.same(self._facts, found.facts)
         if not found.ranged or found.length is None:
             raise answer.WrongRange("the server has ceased to answer requests for ranges")
+        self.latency_s = min(self.latency_s, time.monotonic() - asked)
         self._response, self._body_left = response, found.length
         return response
 
