@@ -31,7 +31,11 @@ PASSES: Mapping[str, Sequence[Sequence[str]]] = {
     "transfer": (SIDE_BY_SIDE,),
     "api": (SIDE_BY_SIDE,),
     # There is one cluster: most tests can share it, and wait for it more than they work; some need it for themselves.
-    "e2e": ((f"--numprocesses={PROCESSES + 1}", "--dist=loadfile", "--only=shared"), ("--only=alone",)),
+    # Left to itself, xdist begins with the files that have the most tests, and not with those that take longest.
+    "e2e": (
+        (f"--numprocesses={PROCESSES + 1}", "--dist=loadfile", "--no-loadscope-reorder", "--only=shared"),
+        ("--only=alone",),
+    ),
 }
 """Arguments of each pytest that a tier takes, the cheapest tier first."""
 BESIDE = {"api": "e2e"}

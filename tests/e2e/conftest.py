@@ -21,8 +21,8 @@ from tests.e2e.vmware import VMware, vmware
 from tests.transfer.imageio import imageio
 from tests.transfer.ovirt import Ovirt, ovirt_over
 
-LONGEST = ("test_claims", "test_bad_input", "test_warm", "test_sources", "test_status", "test_import")
-"""Files that take more than a minute and a half, the longest first: begun in the end, they would end alone."""
+LONGEST = ("test_warm", "test_claims", "test_bad_input", "test_status", "test_sources", "test_import")
+"""Files that take more than a minute, the longest first: begun in the end, they would end alone."""
 
 
 @pytest.fixture(scope="session")

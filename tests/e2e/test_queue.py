@@ -1,4 +1,4 @@
-"""Twelve imports, three at a time: nobody overtakes, nobody is forgotten, and everybody knows where he stands."""
+"""Twelve imports, four at a time: nobody overtakes, nobody is forgotten, and everybody knows where he stands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.e2e.watch import Watch, phase
 
 pytestmark = pytest.mark.alone
 
-LIMIT = 3
+LIMIT = 4
 SETTING = "cdi.kubevirt.io/maxConcurrentTransfers"
 MANY = [f"many-{n}" for n in range(8)]
 FEW = [f"few-{n}" for n in range(4)]
@@ -73,7 +73,7 @@ def test_a_fair_queue(limited: None, namespace: Kubectl, installation: Installat
         few.until(lambda now: all(phase(now, name) == "Succeeded" for name in FEW), "the few are done", 240)
         many.until(lambda now: all(phase(now, name) == "Succeeded" for name in MANY), "the many are done", 240)
         worked, told = list(pods.seen), [obj["status"] for obj in [*many.seen, *few.seen] if "status" in obj]
-        assert tells(namespace, "waiting for one of 3 transfers to end")
+        assert tells(namespace, f"waiting for one of {LIMIT} transfers to end")
     assert most_at_once(worked) == LIMIT
     order = begun(worked)
     assert len(order) == len(MANY) + len(FEW)
@@ -89,7 +89,7 @@ def assert_told(statuses: list[Any]) -> None:
     assert {1, 2, 3} <= places
     for status in queued:
         transfer = status["transfer"]
-        text = f"waiting for one of 3 transfers to end, {transfer['queuePosition'] - 1} before it"
+        text = f"waiting for one of {LIMIT} transfers to end, {transfer['queuePosition'] - 1} before it"
         running = next(each for each in status["conditions"] if each["type"] == "Running")
         assert (running["status"], running["reason"], running["message"]) == ("False", "Queued", text)
         assert transfer["message"] == text
