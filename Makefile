@@ -41,10 +41,10 @@ test-unit: venv ## the tests without I/O: seconds
 test-transfer: venv ## the worker against real servers and QEMU on this machine: two minutes
 	@$(RUN) tests.tiers transfer $(ARGS)
 
-test-api: venv ## against a real API server: four minutes
+test-api: venv ## against a real API server: two minutes
 	@$(RUN) tests.tiers api $(ARGS)
 
-test-e2e: venv ## against the whole cluster
+test-e2e: venv ## against the whole cluster: ten minutes
 	@$(RUN) tests.tiers e2e $(ARGS)
 
 SECONDS ?= 60

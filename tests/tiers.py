@@ -33,7 +33,7 @@ PASSES: Mapping[str, Sequence[Sequence[str]]] = {
     # There is one cluster: most tests can share it, and wait for it more than they work; some need it for themselves.
     # Left to itself, xdist begins with the files that have the most tests, and not with those that take longest.
     "e2e": (
-        (f"--numprocesses={PROCESSES + 1}", "--dist=loadfile", "--no-loadscope-reorder", "--only=shared"),
+        (f"--numprocesses={PROCESSES + 2}", "--dist=loadfile", "--no-loadscope-reorder", "--only=shared"),
         ("--only=alone",),
     ),
 }

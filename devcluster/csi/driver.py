@@ -1,10 +1,10 @@
 """The driver as a process: opens the pool, serves the CSI services on one socket, and tells the kubelet about it."""
 
+import asyncio
 import fcntl
 import logging
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -66,7 +66,7 @@ def serve(options: Options) -> None:
         _listen(registrar, registration_socket)
         log.info("%s serves on %s with %d volumes", options.flavour.name, options.socket, len(list(store.volumes)))
 
-        _wait_for_signal()
+        asyncio.run(_asked_to_stop())
         registration_socket.unlink(missing_ok=True)
         registrar.stop(grace=0).wait()
         driver.stop(grace=4).wait()
@@ -95,8 +95,9 @@ def _listen(server: grpc.Server, socket: Path) -> None:
     os.chmod(socket, 0o600)
 
 
-def _wait_for_signal() -> None:
-    stopped = threading.Event()
+async def _asked_to_stop() -> None:
+    """Until SIGTERM or SIGINT. (`threading.Event.wait` may sleep through one that comes as it falls asleep.)"""
+    asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    stopped.wait()
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    await asked.wait()

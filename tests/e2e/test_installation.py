@@ -15,7 +15,7 @@ from demo.server import WebServer
 from devcluster.kubectl import Kubectl, Object
 from tests.e2e import disks, manifests, webserver
 from tests.e2e.installation import LEASE, TAKEOVER_S, Installation, holder, make
-from tests.e2e.namespaces import HIDDEN, wait_for_none
+from tests.e2e.namespaces import HIDDEN, LABEL, wait_for_none
 from tests.e2e.sources import Image
 from tests.e2e.watch import Watch, phase
 
@@ -71,6 +71,10 @@ def test_an_idle_controller_is_silent(installation: Installation, namespace: Kub
     """With volumes there and nothing to do for them, only the lease is written; watches go on."""
     assert_imports(namespace, server, "done")
     wait_for_none(namespace, "pvc", HIDDEN)
+    # A DataVolume that goes after its claim, as in a namespace that is deleted, asks for another claim in between.
+    wait_for_none(
+        installation.kubectl, "namespaces", f"--selector={LABEL}", "--field-selector=status.phase=Terminating"
+    )
     with Watch(installation.own, "lease") as leases, Watch(namespace, "datavolumes") as volumes:
         leader = installation.leader()
         leases.until(lambda now: LEASE in now, "the lease is there")
