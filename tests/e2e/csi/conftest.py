@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from devcluster.csi import clean, loop, mounts
+from devcluster.csi import clean, mounts
 from devcluster.prerequisites import ensure_machine
+from tests.e2e.csi import devices
 from tests.e2e.csi.driver import Driver
 
 
@@ -40,7 +41,7 @@ def start_driver(machine: None) -> Iterator[Callable[..., Driver]]:
             driver.stop()
         clean.clean(driver.data)
     assert not [mount for mount in mounts.mounts() if mount.target.startswith(str(home))]
-    assert not [found for found in loop.attached() if found.backing.startswith(str(home))]
+    devices.wait_for_none(home)
     shutil.rmtree(home)
 
 

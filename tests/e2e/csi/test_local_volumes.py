@@ -12,6 +12,7 @@ from devcluster.csi.clean import clean
 from devcluster.csi.errors import CsiError
 from devcluster.csi.local_volumes import Shelf
 from devcluster.csi.requests import SizeRange
+from tests.e2e.csi import devices
 
 MIB = 1 << 20
 SIZE = SizeRange(64 * MIB)
@@ -25,7 +26,7 @@ def data(tmp_path: Path) -> Iterator[Path]:
         pytest.fail("the storage of the dev cluster mounts volumes: run these tests as root")
     yield tmp_path / "data"
     clean(tmp_path / "data")
-    assert not [found for found in loop.attached() if found.backing.startswith(str(tmp_path))]
+    devices.wait_for_none(tmp_path)
 
 
 def file_of(path: Path, block: bool) -> Path:
@@ -64,7 +65,7 @@ def test_removed_twice(data: Path, block: bool) -> None:
         shelf.remove("pvc-1")
         assert not path.exists()
         assert shelf.volumes() == frozenset()
-        assert not [found for found in loop.attached() if found.backing.startswith(str(data))]
+        devices.wait_for_none(data)
 
 
 def test_the_disk_has_an_end(data: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devcluster.csi import loop
-from tests.e2e.namespaces import until_empty
+from tests.e2e.csi import devices
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def attached(tmp_path: Path) -> Iterator[loop.Loop]:
 
 def test_what_is_known_of_a_device_is_known_when_it_is_gone(attached: loop.Loop) -> None:
     loop.detach(attached)
-    assert_goes(Path(attached.backing))
+    devices.wait_for_none(Path(attached.backing))
     assert attached.stays
     assert attached.device_number
     assert loop.standing_on(attached) == []
@@ -50,9 +50,4 @@ def test_a_device_held_for_a_moment_goes_with_its_last_user(tmp_path: Path) -> N
         assert [found.stays for found in loop.attached() if found == device] == [True]
         loop.detach(device)
         assert [found.stays for found in loop.attached() if found == device] == [False]
-    assert_goes(image)
-
-
-def assert_goes(image: Path) -> None:
-    """Not at once where a driver of the cluster looks at the device just then: with whoever has it open last."""
-    until_empty(lambda: [found.device for found in loop.attached() if found.backing == str(image)], "loop devices", 10)
+    devices.wait_for_none(image)
