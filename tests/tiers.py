@@ -40,7 +40,8 @@ PASSES: Mapping[str, Sequence[Sequence[str]]] = {
 """Arguments of each pytest that a tier takes, the cheapest tier first."""
 BESIDE = {"api": "e2e"}
 """A tier that runs beside the last pass of another, which waits more than it works: the API tests have servers of their
-own."""
+own. It takes one process then: what is asked of an API server within seconds has to hold on a slow machine, too."""
+ONE_PROCESS = "--numprocesses=0"
 Pass = tuple[str, Sequence[str]]
 """A tier, and arguments of pytest."""
 RAN, NONE_FOUND = (0, 1), 5
@@ -69,7 +70,8 @@ def stages(tiers: Sequence[str]) -> list[list[Pass]]:
     found: list[list[Pass]] = []
     for tier in alone:
         found += [[(tier, options)] for options in PASSES[tier]]
-        found[-1] += [(other, options) for other in tiers if BESIDE.get(other) == tier for options in PASSES[other]]
+        beside = [other for other in tiers if BESIDE.get(other) == tier]
+        found[-1] += [(other, (*options, ONE_PROCESS)) for other in beside for options in PASSES[other]]
     return found
 
 
