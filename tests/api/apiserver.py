@@ -10,7 +10,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -22,6 +21,7 @@ from typing import Any
 
 from devcluster import binaries
 from devcluster.kubectl import IN_A_HURRY
+from tests.ports import free_ports
 
 TOKEN = "token-of-the-tests"
 START_LIMIT_S = 60.0
@@ -181,12 +181,3 @@ def _end(process: subprocess.Popen[bytes] | None, how: signal.Signals) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def free_ports(count: int) -> list[int]:
-    """Held open together, so that they differ."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

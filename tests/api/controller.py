@@ -17,7 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from demo.metrics import fetch
-from tests.api.apiserver import TOKEN, free_ports
+from tests.api.apiserver import TOKEN
+from tests.ports import free_ports
 
 BY_THE_WAY = ("Lease", "TokenReview", "SubjectAccessReview")
 ENTRY = "from cdi_operator.wiring.main import main; main()"

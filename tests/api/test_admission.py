@@ -29,10 +29,11 @@ from tests.api.admission import (
     of_kind,
     volume,
 )
-from tests.api.apiserver import ControlPlane, free_ports
+from tests.api.apiserver import ControlPlane
 from tests.api.conftest import eventually
 from tests.api.controller import ControllerProcess
 from tests.api.objects import CLAIM, claim, csi_driver, data_volume, storage_class
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="module")

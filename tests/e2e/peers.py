@@ -20,10 +20,11 @@ from devcluster.layout import NODE_IP
 from tests.containers import Blobs, file, squeezed, tar
 from tests.e2e import manifests, namespaces, node
 from tests.e2e.sources import Image, sha256
+from tests.ports import free_ports
 from tests.transfer.proxy import Proxy, proxying
 from tests.transfer.registries import HTPASSWD, LOGIN, PASSWORD, TLS, registry
 from tests.transfer.s3server import ROOT, S3Server, serving_s3
-from tests.transfer.webserver import free_port, make_certificate
+from tests.transfer.webserver import make_certificate
 
 NAMESPACE = f"{namespaces.PREFIX}peers"
 DOMAIN = f"{NAMESPACE}.svc"
@@ -211,7 +212,7 @@ def registry_servers(home: Path, images: Mapping[str, Image]) -> Iterator[tuple[
         "amd64": blobs.image(squeezed(layers["small"], "gz"), environment=ENVIRONMENT),
         "arm64": blobs.image(layers["medium"], architecture="arm64"),
     }
-    locked, plain = free_port(NODE_IP), free_port(NODE_IP)
+    locked, plain = free_ports(2)
     with (
         registry(home, locked, TLS.format(home=home), PASSWORD.format(home=home), NODE_IP),
         registry(home, plain, "", "", NODE_IP),

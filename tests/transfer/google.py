@@ -18,8 +18,9 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs
 
+from tests.ports import free_port
 from tests.transfer.logged import logged
-from tests.transfer.webserver import free_port, wait_for
+from tests.transfer.webserver import wait_for
 
 EMAIL = "images@project.iam.example"
 CONFIGURATION = """

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from devcluster.layout import CACHE
-from tests.transfer.webserver import free_port, make_certificate, wait_for
+from tests.ports import free_port
+from tests.transfer.webserver import make_certificate, wait_for
 
 PINNED = Path(__file__).with_name("imageio.txt")
 CONFIGURATION = """

@@ -17,7 +17,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.transfer.webserver import free_port, make_certificate, wait_for
+from tests.ports import free_port, free_ports
+from tests.transfer.webserver import make_certificate, wait_for
 
 LOGIN = "puller:let me in"
 HTPASSWD = "puller:$2b$04$abcdefghijklmnopqrstuuTnc8amReAFiMHxaSoW9U22KarbWnkSm\n"
@@ -128,11 +129,11 @@ def registries(home: Path) -> Iterator[Registries]:
     with ExitStack() as stack:
         tokens = stack.enter_context(token_server(home))
         words = {"home": home, "tokens": tokens.port, "service": SERVICE, "issuer": ISSUER}
-        open_port, password_port, token_port = free_port(), free_port(), free_port()
+        open_port, password_port, token_port = free_ports(3)
         stack.enter_context(registry(home, open_port, "", ""))
         stack.enter_context(registry(home, password_port, TLS.format(**words), PASSWORD.format(**words)))
         stack.enter_context(registry(home, token_port, "", TOKENS.format(**words)))
-        cloud_port, rangeless_port = free_port(), free_port()
+        cloud_port, rangeless_port = free_ports(2)
         ports = {"port": cloud_port, "origin": token_port, "storage": free_port()}
         text = NGINX.format(home=home, **ports, rangeless=rangeless_port, open=open_port)
         (home / "nginx.conf").write_text(text)

@@ -16,7 +16,8 @@ from awscrt import auth
 from awscrt.http import HttpHeaders, HttpRequest
 
 from devcluster import binaries
-from tests.transfer.webserver import free_port, wait_for
+from tests.ports import free_port
+from tests.transfer.webserver import wait_for
 
 ROOT = ("images-root", "a secret/with+signs")
 STRANGER = ("stranger", "let me in")
@@ -74,7 +75,7 @@ class S3Server:
 @contextmanager
 def serving_s3(home: Path, *certificate: Path, address: str = "127.0.0.1") -> Iterator[S3Server]:
     """Over `home`, which several servers may share; in TLS with a certificate and its key."""
-    server = S3Server(free_port(address), "https" if certificate else "http", address)
+    server = S3Server(free_port(), "https" if certificate else "http", address)
     flags = [
         *(
             "--port",

@@ -19,10 +19,11 @@ from importer_image.source.address import parse
 from importer_image.source.belt import SLICE_BYTES
 from importer_image.source.http import PREFIX_BYTES, groups_of
 from tests.images import MIB, disk
+from tests.ports import free_port
 from tests.transfer.faulty import Fault, faulty
 from tests.transfer.imports import imported
 from tests.transfer.logged import logged
-from tests.transfer.webserver import WebServer, free_port
+from tests.transfer.webserver import WebServer
 
 CONTENT = b"\xeb\x63\x90" + random.Random(1).randbytes(5 * MIB)
 NOT_THE_SAME = "the source changed while it was read"

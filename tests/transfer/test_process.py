@@ -25,10 +25,11 @@ from importer_image.main import exit_code
 from importer_image.progress import Progress
 from importer_image.terminal import at_terminal
 from tests.images import MIB, disk, identical, qcow2, qemu_img
+from tests.ports import free_port
 from tests.transfer.cgroup import memory_limit, needs_cgroup
 from tests.transfer.faulty import Fault, faulty
 from tests.transfer.imports import job
-from tests.transfer.webserver import WebServer, free_port
+from tests.transfer.webserver import WebServer
 
 COMMAND = [sys.executable, "-I", "-c", "import sys; from importer_image.main import main; sys.exit(main())"]
 CONTENT = b"\xeb\x63\x90" + os.urandom(6 * MIB)

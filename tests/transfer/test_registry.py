@@ -22,12 +22,12 @@ from tests.containers import (
     file,
     tar,
 )
+from tests.ports import free_port
 from tests.transfer.faulty import Fault, faulty
 from tests.transfer.logged import logged
 from tests.transfer.proxy import proxying
 from tests.transfer.pulls import CONTENT, FAILED, holds, pulled
 from tests.transfer.registries import LOGIN, Registries
-from tests.transfer.webserver import free_port
 
 
 @pytest.fixture(autouse=True)

@@ -18,11 +18,12 @@ from importer_image.source.aws import Signer
 from importer_image.source.http import PREFIX_BYTES
 from importer_image.source.s3 import CLOCKS, HINTS
 from tests.images import MIB, disk
+from tests.ports import free_port
 from tests.transfer import imports
 from tests.transfer.proxy import proxying
 from tests.transfer.relay import relaying
 from tests.transfer.s3server import DOMAIN, ROOT, STRANGER, S3Server, serving_s3
-from tests.transfer.webserver import WebServer, free_port
+from tests.transfer.webserver import WebServer
 
 ODD = "dir with spaces/ü+plus%41&=~(1)*'.img"
 CONNECT = "Unable to connect to s3 data source: "

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
+
 CONFIGURATION = """
 daemon off; user root; worker_processes 1; pid {home}/pid; error_log {home}/error.log;
 events {{}}
@@ -105,11 +107,6 @@ def make_certificate(
     (home / "trust" / "a name that says nothing").write_bytes((home / "tls.crt").read_bytes())
     (home / "trust" / "README").write_text("not a certificate")
     (home / "trust" / "..data").mkdir()
-
-
-def free_port(address: str = "127.0.0.1") -> int:
-    with socket.create_server((address, 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], host: str = "127.0.0.1") -> None:
