@@ -6,6 +6,7 @@ comes a moment later finds it taken. None of a cluster's node ports either, wher
 
 from __future__ import annotations
 
+import errno
 import random
 import socket
 
@@ -30,6 +31,8 @@ def free_port() -> int:
 def is_free(port: int) -> bool:
     try:
         socket.create_server(("", port)).close()
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
         return False
     return True

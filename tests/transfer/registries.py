@@ -17,7 +17,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.ports import free_port, free_ports
+from tests.ports import free_ports
 from tests.transfer.webserver import make_certificate, wait_for
 
 LOGIN = "puller:let me in"
@@ -133,8 +133,8 @@ def registries(home: Path) -> Iterator[Registries]:
         stack.enter_context(registry(home, open_port, "", ""))
         stack.enter_context(registry(home, password_port, TLS.format(**words), PASSWORD.format(**words)))
         stack.enter_context(registry(home, token_port, "", TOKENS.format(**words)))
-        cloud_port, rangeless_port = free_ports(2)
-        ports = {"port": cloud_port, "origin": token_port, "storage": free_port()}
+        cloud_port, rangeless_port, storage_port = free_ports(3)
+        ports = {"port": cloud_port, "origin": token_port, "storage": storage_port}
         text = NGINX.format(home=home, **ports, rangeless=rangeless_port, open=open_port)
         (home / "nginx.conf").write_text(text)
         stack.enter_context(running(cloud_port, "nginx", "-c", home / "nginx.conf", "-e", home / "error.log"))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.ports import free_port
+from tests.ports import free_ports
 
 CONFIGURATION = """
 daemon off; user root; worker_processes 1; pid {home}/pid; error_log {home}/error.log;
@@ -75,7 +75,7 @@ class WebServer:
 def serving(home: Path) -> Iterator[WebServer]:
     files = home / "files"
     files.mkdir()
-    server = WebServer(files, home, free_port(), free_port())
+    server = WebServer(files, home, *free_ports(2))
     make_certificate(home)
     (home / "passwords").write_text("images:{PLAIN}let me in\n")
     text = CONFIGURATION.format(home=home, files=files, port=server.port, tls_port=server.tls_port, page="x" * 600)
