@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tiers import Result, result, stages, together
+from tests.tiers import ONE_PROCESS, Result, result, stages, together
 
 SUITE = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
 
@@ -49,3 +49,9 @@ def test_a_failure_spoils_the_tier() -> None:
 )
 def test_what_runs_at_the_same_time(tiers: list[str], wanted: list[list[str]]) -> None:
     assert [[tier for tier, _ in stage] for stage in stages(tiers)] == wanted
+
+
+def test_a_tier_beside_another_takes_one_process() -> None:
+    [[(_, by_itself)]] = stages(["api"])
+    [_, (_, beside)] = stages(["api", "e2e"])[-1]
+    assert list(beside) == [*by_itself, ONE_PROCESS]
