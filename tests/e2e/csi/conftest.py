@@ -37,9 +37,11 @@ def start_driver(machine: None) -> Iterator[Callable[..., Driver]]:
 
     yield start
     for driver in started:
-        if driver.process.poll() is None:
-            driver.stop()
-        clean.clean(driver.data)
+        try:
+            if driver.process.poll() is None:
+                driver.stop()
+        finally:
+            clean.clean(driver.data)
     assert not [mount for mount in mounts.mounts() if mount.target.startswith(str(home))]
     devices.wait_for_none(home)
     shutil.rmtree(home)

@@ -12,7 +12,7 @@ def wait_for_none(place: Path) -> None:
     One that is detached goes with whoever has it open last: the clean-up after another test looks at each there is.
     """
     until_empty(
-        lambda: [found.device for found in loop.attached() if Path(found.backing).is_relative_to(place)],
+        lambda: [found.device for found in loop.attached() if found.backing.startswith(str(place))],
         f"loop devices of {place}",
         timeout_s=10,
     )

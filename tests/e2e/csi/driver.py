@@ -64,7 +64,11 @@ class Driver:
     def stop(self, number: int = signal.SIGTERM) -> None:
         self.channel.close()
         self.process.send_signal(number)
-        self.process.wait(timeout=10)
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
 
     def restart(self, number: int = signal.SIGKILL) -> None:
         self.stop(number)
